@@ -1,0 +1,13 @@
+"""Venue errors: refused is an Outcome; these say that no answer can be trusted."""
+
+from __future__ import annotations
+
+from machines.errors import RungkeeperError
+
+
+class VenueUnavailable(RungkeeperError):
+    """The venue did not answer whole: nothing is known, nothing has ended (SPEC §5)."""
+
+
+class BadFeed(RungkeeperError):
+    """A feed is missing or malformed. The user's fault; the message names file and line."""

@@ -1,0 +1,379 @@
+"""The vocabulary every room shares: instruments, orders, fills, snapshots, events, mutations.
+
+Frozen data and nothing else. Knows nothing of states, tables, time or I/O. *Units*: prices and
+quantities are ``Decimal`` in plain notation, times are UTC milliseconds (``…_ms``), rates are
+fractions. Invariant: a word means one thing; FIX's term if there is one, else the venues', else
+the trader's.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import msgspec
+
+ZERO = Decimal(0)
+
+
+class Direction(enum.StrEnum):
+    """Which way a position points."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def entry_side(self) -> Side:
+        """Name the order side that opens or grows this direction."""
+        return Side.BUY if self is Direction.LONG else Side.SELL
+
+    @property
+    def exit_side(self) -> Side:
+        """Name the order side that reduces this direction."""
+        return Side.SELL if self is Direction.LONG else Side.BUY
+
+    def beyond(self, price: Decimal, mark: Decimal) -> bool:
+        """Tell whether ``price`` lies strictly on the profit side of ``mark``."""
+        return price > mark if self is Direction.LONG else price < mark
+
+    def tighter(self, a: Decimal, b: Decimal) -> Decimal:
+        """Return whichever of two stop prices protects more."""
+        return b if self.beyond(b, a) else a
+
+
+class Side(enum.StrEnum):
+    """Side of an order or a fill."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for a buy and −1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class Role(enum.StrEnum):
+    """What an order is for."""
+
+    ENTRY = "entry"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    EXIT = "exit"
+
+
+class OrderType(enum.StrEnum):
+    """How an order executes."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+    STOP_MARKET = "stop_market"
+    STOP_LIMIT = "stop_limit"
+
+
+class OrderStatus(enum.StrEnum):
+    """A venue's word for where an order stands."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    TRIGGERED = "triggered"
+    """A stop that has fired; what it has not filled yet may still work."""
+    SUSPENDED = "suspended"
+    """Ended by the session's end; it is sent again at the next one."""
+
+    @property
+    def live(self) -> bool:
+        """Tell whether an order of this status may still fill."""
+        return self in (OrderStatus.OPEN, OrderStatus.TRIGGERED)
+
+
+class Liquidity(enum.StrEnum):
+    """Whether a fill gave or took liquidity (it decides the fee)."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class Refusal(enum.StrEnum):
+    """Why a venue refused a request, as far as it decides what to do next."""
+
+    BEHIND_MARKET = "behind_market"
+    TOO_SMALL = "too_small"
+    NO_POSITION = "no_position"
+    UNKNOWN_ORDER = "unknown_order"
+    DUPLICATE_ID = "duplicate_id"
+    INVALID = "invalid"
+    OTHER = "other"
+
+
+class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tradable symbol's grid. *Units*: price, quantity, quantity, quote currency."""
+
+    symbol: str
+    tick: Decimal
+    step: Decimal
+    min_qty: Decimal
+    min_notional: Decimal = ZERO
+
+
+class Fees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fee rates as fractions of notional; a rebate is negative."""
+
+    maker: Decimal = ZERO
+    taker: Decimal = ZERO
+
+
+class ExitStyle(enum.StrEnum):
+    """How exits rest at a venue."""
+
+    POOLED = "pooled"
+    """One stop for all that is held beside reduce-only rungs."""
+    PER_RUNG = "per-rung"
+    PAIRS = "pairs"
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a venue can do, as data that the venue fills in.
+
+    *Source*: SPEC §9 and the venue sheets.
+    """
+
+    exits: ExitStyle = ExitStyle.POOLED
+    position_stop: bool = True
+    """The stop belongs to the position and resizes itself; else a conditional order of a size."""
+    attached_stop: bool = False
+    """An entry may carry a stop that exists from its first fill."""
+    reduce_only: bool = True
+    be_slippage: Decimal = ZERO
+    """Default of ``s`` in the break-even formula (SPEC §4)."""
+
+
+class Key(msgspec.Struct, frozen=True, order=True):
+    """The venue position a ladder owns (SPEC §1).
+
+    ``slot`` is empty in one-way mode, the side in hedge mode, the ladder's key in a paper
+    sub-account of its own.
+    """
+
+    account: str
+    symbol: str
+    slot: str = ""
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """The market of one symbol as a venue shows it."""
+
+    symbol: str
+    last: Decimal
+    at_ms: int
+    trading_ms: int
+    """Trading time of the venue so far: on a candle feed, bars × bar length."""
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+
+    def exit_px(self, direction: Direction) -> Decimal:
+        """Return the exit-side price: bid for a long, ask for a short, else the last trade."""
+        touch = self.bid if direction is Direction.LONG else self.ask
+        return self.last if touch is None else touch
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An order as the venue shows it."""
+
+    client_order_id: str
+    venue_order_id: str
+    side: Side
+    type: OrderType
+    qty: Decimal
+    """Total quantity, the filled part included."""
+    filled_qty: Decimal
+    status: OrderStatus
+    price: Decimal | None = None
+    trigger_px: Decimal | None = None
+    reduce_only: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        """Return what may still fill; zero once the order has ended."""
+        return self.qty - self.filled_qty if self.status.live else ZERO
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """An execution; counted once, by ``fill_id`` (the venue's execution id)."""
+
+    fill_id: str
+    client_order_id: str
+    """Empty for the position's own stop and for orders that are not ours."""
+    side: Side
+    price: Decimal
+    qty: Decimal
+    fee: Decimal
+    liquidity: Liquidity
+    at_ms: int
+    by_position_stop: bool = False
+
+
+class PositionStop(msgspec.Struct, frozen=True):
+    """The stop that belongs to a position (closes all that is held when it fires)."""
+
+    trigger_px: Decimal
+
+
+class View(msgspec.Struct, frozen=True):
+    """One venue position's slice of a snapshot.
+
+    *Shape*: fills in venue order; orders hold every live one and those that ended since the
+    asked-for time. A venue answers with the same object while nothing has changed.
+    """
+
+    key: Key
+    net_qty: Decimal = ZERO
+    """Signed: negative is short."""
+    avg_px: Decimal = ZERO
+    orders: tuple[Order, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    stop: PositionStop | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One account at one moment: the only truth (DESIGN law 5)."""
+
+    account: str
+    started_ms: int
+    as_of_ms: int
+    views: dict[Key, View]
+    quotes: dict[str, Quote]
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, tag="place"):
+    """Ask for a new order. ``qty`` is its total."""
+
+    key: Key
+    client_order_id: str
+    role: Role
+    n: int
+    side: Side
+    type: OrderType
+    qty: Decimal
+    price: Decimal | None = None
+    trigger_px: Decimal | None = None
+    reduce_only: bool = False
+    attached_stop_px: Decimal | None = None
+
+
+class AmendOrder(msgspec.Struct, frozen=True, tag="amend"):
+    """Ask for an absolute new total quantity and price of a resting order.
+
+    ``qty`` is the order's total, its filled part included, so a fill that races the request
+    cannot enlarge it (RELIABILITY hazard d).
+    """
+
+    key: Key
+    client_order_id: str
+    role: Role
+    n: int
+    type: OrderType
+    qty: Decimal
+    price: Decimal | None = None
+    trigger_px: Decimal | None = None
+
+
+class CancelOrder(msgspec.Struct, frozen=True, tag="cancel"):
+    """Ask for the end of a resting order."""
+
+    key: Key
+    client_order_id: str
+    role: Role
+    n: int
+
+
+class SetStop(msgspec.Struct, frozen=True, tag="set_stop"):
+    """Ask for the position's own stop at ``trigger_px``; idempotent. ``qty`` says what it covers."""
+
+    key: Key
+    trigger_px: Decimal
+    qty: Decimal
+    role: Role = Role.STOP_LOSS
+    n: int = 0
+
+
+Mutation = PlaceOrder | AmendOrder | CancelOrder | SetStop
+
+
+class OutcomeKind(enum.StrEnum):
+    """What is known after a request (DESIGN law 4)."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    ALREADY_DONE = "already_done"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The answer to one mutation. An acceptance is a hint, never a fill."""
+
+    kind: OutcomeKind
+    refusal: Refusal | None = None
+    text: str = ""
+
+
+class Trigger(enum.StrEnum):
+    """What can happen to a position: events in the past tense (SPEC §3)."""
+
+    PLAN_ACCEPTED = "plan_accepted"
+    ENTRY_FILLED = "entry_filled"
+    ENTRY_ENDED = "entry_ended"
+    ENTRY_TTL_ELAPSED = "entry_ttl_elapsed"
+    TARGET_MISSED = "target_missed"
+    RUNG_PART_FILLED = "rung_part_filled"
+    RUNG_HIT = "rung_hit"
+    RUNG_ENDED = "rung_ended"
+    STOP_TRIGGERED = "stop_triggered"
+    STOP_ENDED = "stop_ended"
+    STOP_REFUSED = "stop_refused"
+    STOP_LOOSENED = "stop_loosened"
+    STOP_PASSED = "stop_passed"
+    """The market is strictly beyond the declared stop and none rests."""
+    BREAK_EVEN_SEEN = "break_even_seen"
+    BREAK_EVEN_DUE = "break_even_due"
+    EXIT_FILLED = "exit_filled"
+    EXIT_ENDED = "exit_ended"
+    EXIT_OVERDUE = "exit_overdue"
+    FLAT_AND_CLEAR = "flat_and_clear"
+    # Not built yet: every cell of these is *never* with that reason (steps 2 to 4).
+    FOREIGN_GROWN = "foreign_grown"
+    FOREIGN_SHRUNK = "foreign_shrunk"
+    BOOKS_DISAGREED = "books_disagreed"
+    ENTRY_CANCELLED_BY_PERSON = "entry_cancelled_by_person"
+    RUNG_CANCELLED_BY_PERSON = "rung_cancelled_by_person"
+    RUNG_MOVED_BY_PERSON = "rung_moved_by_person"
+    STOP_MOVED_BY_PERSON = "stop_moved_by_person"
+    STOP_CANCELLED_BY_PERSON = "stop_cancelled_by_person"
+    TARGET_TOUCHED = "target_touched"
+    TARGET_LEFT = "target_left"
+    BOOK_DECIDED = "book_decided"
+    SCALE_IN_DECIDED = "scale_in_decided"
+    STOP_MOVE_DECIDED = "stop_move_decided"
+    EXIT_DECIDED = "exit_decided"
+    REBALANCE_DECIDED = "rebalance_decided"
+    RELEASE_DECIDED = "release_decided"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One observed fact about one ladder, the input of one row."""
+
+    trigger: Trigger
+    at_ms: int
+    role: Role | None = None
+    n: int = 0
+    fill: Fill | None = None
+    refusal: Refusal | None = None
+    reason: str = ""
+
+
+def plain(value: Decimal) -> str:
+    """Write a number the way money is written here: plain decimal, never an exponent."""
+    return format(value, "f")
