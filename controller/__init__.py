@@ -1,0 +1,1 @@
+"""Controller: the process that polls, journals, sends and recovers; every effect is here."""
