@@ -48,7 +48,7 @@ test: $(VENV)/.dev  ## format, lint, types, imports, tests with coverage
 	check ruff format --check .; \
 	check ruff check .; \
 	echo "== pyright"; wait $$types || failed="$$failed pyright"; cat build/pyright.txt; \
-	check lint-imports; \
+	check lint-imports --no-logo; \
 	echo "== pytest"; cat <&3; \
 	[ "$$(cat build/pytest.status 2>/dev/null)" = 0 ] || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: FAILED:$$failed" >&2; exit 1; fi

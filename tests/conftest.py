@@ -15,22 +15,34 @@ settings.register_profile("prove", deadline=None, max_examples=10_000)
 settings.load_profile("test")
 
 
-def data_folder() -> Path:
+def recorded() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or CHECKOUT.parent / "shared" / "data").resolve()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without the data, end the run once and clearly, before any test that wants them."""
-    wanted = any("shared_data" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not data_folder().is_dir():
-        pytest.exit(
-            f"The recorded market data are not at {data_folder()}: "
-            f"set {DATA_VARIABLE} to the folder that holds them.",
-            returncode=1,
-        )
+def pytest_report_header() -> str:
+    found = "" if recorded().is_dir() else f" (missing: set {DATA_VARIABLE})"
+    return f"recorded data: {recorded()}{found}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the data, leave out the tests that want them: one check fails, not dozens.
+
+    The check is `test_recorded_data_when_sought_then_are_there` in test_tidy.py.
+    """
+    if recorded().is_dir():
+        return
+    wanting = [item for item in items if "shared_data" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in wanting]
+    config.hook.pytest_deselected(items=wanting)
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of recorded market data (read only)."""
-    return data_folder()
+def data_folder() -> Path:
+    """Where the recorded market data should be, there or not."""
+    return recorded()
+
+
+@pytest.fixture(scope="session")
+def shared_data(data_folder: Path) -> Path:
+    """The folder of recorded market data (read only); a test that asks for it runs only with it."""
+    return data_folder

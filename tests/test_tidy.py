@@ -187,3 +187,10 @@ def test_dependencies_when_counted_then_few_and_each_locked_by_hash() -> None:
         assert wanted <= locked.keys(), lock.name
         assert all(locked.values()), lock.name
         assert not any("://" in line or "index-url" in line for line in lines(lock)), lock.name
+
+
+def test_recorded_data_when_sought_then_are_there(data_folder: Path) -> None:
+    assert data_folder.is_dir(), (
+        f"The recorded market data are not at {data_folder}, so the tests that want them were "
+        "left out: set RUNGKEEPER_DATA to the folder that holds them."
+    )
