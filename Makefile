@@ -40,18 +40,18 @@ run: $(VENV)/.runtime  ## run the controller; ARGS="..." are its arguments
 # Every check runs, whatever failed before it.
 test: $(VENV)/.dev  ## format, lint, types, imports, tests with coverage
 	@mkdir -p build; failed=; color=; if [ -t 1 ]; then color=--color=yes; fi; \
-	check() { echo "== $$*"; "$(BIN)/$$@" || failed="$$failed $$1"; }; \
+	check() { echo "== $$*"; "$(BIN)/$$@" || failed="$$failed, $$*"; }; \
 	$(BIN)/pyright --pythonpath $(PY) >build/pyright.txt 2>&1 & types=$$!; \
 	rm -f build/pytest.status; \
 	exec 3< <($(PY) -m pytest --cov --cov-report=term -n $(JOBS) --maxprocesses=4 $$color \
 	    $(PYTEST_ARGS) 2>&1; echo $$? >build/pytest.status); \
 	check ruff format --check .; \
 	check ruff check .; \
-	echo "== pyright"; wait $$types || failed="$$failed pyright"; cat build/pyright.txt; \
+	echo "== pyright"; wait $$types || failed="$$failed, pyright"; cat build/pyright.txt; \
 	check lint-imports --no-logo; \
 	echo "== pytest"; cat <&3; \
-	[ "$$(cat build/pytest.status 2>/dev/null)" = 0 ] || failed="$$failed pytest"; \
-	if [ -n "$$failed" ]; then echo "make test: FAILED:$$failed" >&2; exit 1; fi
+	[ "$$(cat build/pytest.status 2>/dev/null)" = 0 ] || failed="$$failed, pytest"; \
+	if [ -n "$$failed" ]; then echo "make test: FAILED: $${failed#, }" >&2; exit 1; fi
 
 format: $(VENV)/.dev  ## rewrite the sources in the one format
 	@$(BIN)/ruff check --fix-only --quiet .
