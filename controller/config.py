@@ -1,0 +1,229 @@
+"""Read a configuration file (SPEC §11) whole, or say everything that is wrong with it.
+
+TOML in, typed settings and plans out. Knows nothing of venues or of the market. Invariant: either
+a Config in which every figure is sound, or one InvalidSpec that lists every fault, each with the
+file, the field, its value and what is allowed; nothing half-read ever leaves.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from controller.config_accounts import AccountSettings, read_accounts
+from controller.config_positions import LADDER_DEFAULTS, read_ladder, read_positions
+from controller.config_table import Faults, Table
+from controller.config_values import (
+    Unquoted,
+    Wrong,
+    choice,
+    duration_ms,
+    flag,
+    meant,
+    poll_ms,
+    signed_ratio,
+    text,
+)
+from machines.errors import InvalidSpec
+from machines.spec import LadderSpec
+
+ENHANCED_VARIABLE = "ENABLE_ENHANCED_TP_SL"
+# A configuration with ten thousand positions has about 3 MB; a device or a log has no end.
+_LARGEST_BYTES = 32_000_000
+
+# SPEC §7, without the percent sign.
+RULES = (
+    "PARTIAL_PROFIT_BOOKING_50",
+    "PARTIAL_PROFIT_BOOKING_75",
+    "POSITION_SCALING_MOMENTUM",
+    "STOP_LOSS_ADJUSTMENT",
+    "TIME_BASED_TIGHTENING",
+    "VOLATILITY_ADJUSTMENT",
+    "TRAILING_STOP",
+    "FULL_EXIT",
+)
+# Read, checked, and the user is told; what they serve does not exist yet.
+_WITHOUT_EFFECT = {
+    "cycle": ("12s", "there are no rules and no decisions yet"),
+    "socket": ("rungkeeper.sock", "a running controller takes no commands yet"),
+}
+_POSITION_FIELDS = (
+    "name", "account", "symbol", "side", "entries", "stop", "targets", "not_before", "repeat",
+)  # fmt: skip
+
+
+class AtEnd(enum.StrEnum):
+    """What happens to open positions when a file feed ends."""
+
+    LEAVE = "leave"
+    EXIT = "exit"
+
+
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The controller's own settings. Paths count from the configuration's folder.
+
+    *Units*: milliseconds; ``poll_ms`` None is once a bar.
+    """
+
+    state: Path = Path("rungkeeper.db")
+    poll_ms: int | None = 12_000
+    cycle_ms: int = 12_000
+    enhanced_tp_sl: bool = True
+    socket: Path = Path("rungkeeper.sock")
+    at_end: AtEnd = AtEnd.LEAVE
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound configuration. ``notes`` say which of its fields have no effect yet."""
+
+    controller: ControllerSettings
+    accounts: dict[str, AccountSettings]
+    positions: tuple[LadderSpec, ...]
+    base_dir: Path
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
+    """Read a configuration file.
+
+    *Raises*: InvalidSpec with every fault.
+    """
+    return parse(_read_text(path), str(path), path.parent, os.environ if env is None else env)
+
+
+def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> Config:
+    """Read a configuration from its text; ``source`` is what messages call it.
+
+    *Raises*: InvalidSpec with every fault.
+    """
+    faults = Faults(source)
+    top = Table(_parse_toml(written, source), "", faults)
+    controller = _read_controller(top.table("controller"), base_dir, env)
+    accounts = read_accounts(top.table("accounts"), base_dir, env, controller.poll_ms)
+    rule_names = _read_rules(top.table("rules"))
+    defaults = top.table("ladder")
+    base = read_ladder(defaults, LADDER_DEFAULTS, rule_names)
+    defaults.close(dict.fromkeys(_POSITION_FIELDS, "[[positions]]"))
+    positions = read_positions(top.list_of_tables("positions"), base, accounts, rule_names)
+    top.close({**dict.fromkeys(_POSITION_FIELDS, "[[positions]]")})
+    if faults.found:
+        raise InvalidSpec(faults.found)
+    return Config(
+        controller=controller,
+        accounts=accounts,
+        positions=positions,
+        base_dir=base_dir,
+        source=source,
+        notes=tuple(faults.notes),
+    )
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise InvalidSpec([f"{path}: this is a folder; a configuration file is expected"])
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        raise InvalidSpec([f"{path}: there is no such file"]) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidSpec([f"{path}: cannot be read: {why}"]) from None
+    if len(raw) > _LARGEST_BYTES:
+        raise InvalidSpec([f"{path}: larger than {_LARGEST_BYTES} bytes: no configuration"])
+    try:
+        return raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
+        byte = raw[error.start]
+        where = f"at line {line}, column {column}"
+        raise InvalidSpec([f"{path}: not UTF-8: byte 0x{byte:02x} {where}"]) from None
+
+
+def _parse_toml(written: str, source: str) -> dict[str, object]:
+    try:
+        # parse_float keeps the digits as they stand: money that was not quoted is shown as written
+        return cast(dict[str, object], tomllib.loads(written, parse_float=Unquoted))
+    except ValueError as error:  # the decoder's own, and a number of more than 4300 digits
+        raise InvalidSpec([f"{source}: not TOML: {error}"]) from None
+    except RecursionError:
+        raise InvalidSpec([f"{source}: not TOML that can be read: nested too deep"]) from None
+
+
+def _read_controller(table: Table, base_dir: Path, env: Mapping[str, str]) -> ControllerSettings:
+    default = ControllerSettings()
+    settings = ControllerSettings(
+        state=base_dir / table.read("state", text, str(default.state)),
+        poll_ms=table.read("poll", poll_ms, default.poll_ms),
+        cycle_ms=table.read("cycle", _cycle_ms, default.cycle_ms),
+        enhanced_tp_sl=_read_enhanced(table, env),
+        socket=base_dir / table.read("socket", text, str(default.socket)),
+        at_end=table.read("at_end", choice(AtEnd), default.at_end),
+    )
+    for key, (usual, why) in _WITHOUT_EFFECT.items():
+        if table.sound(key) and table.raw.get(key, usual) != usual:
+            table.note(key, f"without effect so far: {why}")
+    table.close()
+    return settings
+
+
+def _read_enhanced(table: Table, env: Mapping[str, str]) -> bool:
+    """Read the switch; the environment has the last word."""
+    later = "the conservative rebalancer alone is not built yet (step 4); allowed today: true"
+    written = table.read("enhanced_tp_sl", flag, True)
+    said = env.get(ENHANCED_VARIABLE, "").strip().lower()
+    if said in ("false", "0", "no", "off"):
+        table.faults.add(f"{ENHANCED_VARIABLE}={said} in the environment", later)
+    elif said and said not in ("true", "1", "yes", "on"):
+        table.faults.add(f"{ENHANCED_VARIABLE}={said} in the environment", "allowed: true, false")
+    elif not said and not written:
+        table.fault("enhanced_tp_sl", later)
+    return True
+
+
+def _cycle_ms(value: object) -> int:
+    read = duration_ms(value)
+    if not 10_000 <= read <= 15_000:  # SPEC §5
+        raise Wrong('the strategy cycle takes "10s" to "15s"')
+    return read
+
+
+def _read_rules(table: Table) -> tuple[str, ...]:
+    """Read the rule sections; return every rule name that a ladder may list."""
+    names: list[str] = list(RULES)
+    for name, rule in table.tables().items():
+        own = "function" in rule
+        rule.read("enabled", flag, True)
+        rule.maybe("profit", signed_ratio)
+        rule.maybe("age", duration_ms)
+        rule.maybe("function", _function)
+        rule.close()
+        if own:
+            names.append(name)
+        elif name not in RULES:
+            table.fault(
+                name,
+                f'no rule of Rungkeeper, and no "function" makes it your own; {meant(name, RULES)}',
+            )
+        table.faults.note(table.path_of(name), "read, but rules are not evaluated yet")
+    return tuple(names)
+
+
+def _function(value: object) -> str:
+    written = text(value)
+    module, colon, function = written.partition(":")
+    if (
+        not colon
+        or not function.isidentifier()
+        or not all(part.isidentifier() for part in module.split("."))
+    ):
+        raise Wrong('a function is named "module:function"')
+    return written

@@ -1,0 +1,369 @@
+"""The configuration reader: what it takes, and the one error that lists all that is wrong."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.config import Config, load, parse
+from controller.config_accounts import BarPath
+from machines.errors import InvalidSpec
+from machines.spec import Anchor, EntrySpec, Price, Rounding, RoundingSpec
+from machines.words import Direction, Fees
+
+ACCOUNT = """
+[accounts.paper]
+venue = "simulated"
+feed = { BTCUSDT = "random-walk:7", ETHUSDT = "random-walk:8" }
+instruments = { BTCUSDT = { tick = "0.10", step = "0.001", min_qty = "0.002", min_notional = "5" } }
+"""
+POSITION = """
+[[positions]]
+name = "btc-1"
+account = "paper"
+symbol = "BTCUSDT"
+side = "long"
+entries = [{ price = "104000", qty = "0.33" }, { price = "market", qty = "0.34" }]
+stop = "101500"
+targets = ["1%", "2%", "3%", "4%"]
+"""
+PLAN = ACCOUNT + POSITION
+
+
+def read(written: str, env: dict[str, str] | None = None, base_dir: Path = Path()) -> Config:
+    return parse(written, "job.toml", base_dir, env or {})
+
+
+def faults(written: str, env: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(InvalidSpec) as caught:
+        read(written, env)
+    return caught.value.faults
+
+
+def changed(old: str, new: str) -> str:
+    assert PLAN.count(old) == 1
+    return PLAN.replace(old, new)
+
+
+def test_plan_when_sound_then_is_read_with_the_defaults() -> None:
+    config = read(PLAN)
+    (spec,) = config.positions
+    assert (spec.name, spec.ladder, spec.account, spec.symbol) == ("btc-1",) * 2 + (
+        "paper",
+        "BTCUSDT",
+    )
+    assert spec.side is Direction.LONG
+    assert spec.entries == (
+        EntrySpec(Price(Decimal(104000)), Decimal("0.33")),
+        EntrySpec(None, Decimal("0.34")),
+    )
+    assert spec.stop == Price(Decimal(101500))
+    assert spec.targets[0] == Price(Decimal("0.01"), percent=True)
+    assert sum(spec.shares) == 1
+    assert spec.entry_ttl_ms == 24 * 3_600_000
+    assert spec.be_slippage is None
+    assert spec.be_gap == Decimal("0.002")
+    assert config.notes == ()
+
+
+def test_account_when_little_is_said_then_has_the_defaults() -> None:
+    account = read(PLAN).accounts["paper"]
+    assert account.path is BarPath.ADAPTIVE
+    assert (account.speed, account.slippage, account.fees) == (None, 0, Fees())
+    assert account.poll_ms == 12_000
+
+
+def test_ladder_when_given_then_stands_under_each_position() -> None:
+    written = """
+[ladder]
+anchor = "average"
+entry_ttl = "240m"
+rounding = { exits = "nearest" }
+be_gap = "0%"
+shares = ["0.7", "30%"]
+""" + PLAN.replace('["1%", "2%", "3%", "4%"]', '["1%", "2%"]')
+    own = 'be_gap = "0.001"\nentry_ttl = "5m"\nrounding = { entries = "nearest" }\n'
+    second = POSITION.replace("btc-1", "btc-2").replace('["1%", "2%", "3%", "4%"]', '["1%", "2%"]')
+    first, other = read(written + second + own).positions
+    assert first.anchor is other.anchor is Anchor.AVERAGE
+    assert first.shares == other.shares == (Decimal("0.7"), Decimal("0.3"))
+    assert (first.entry_ttl_ms, other.entry_ttl_ms) == (14_400_000, 300_000)
+    assert (first.be_gap, other.be_gap) == (0, Decimal("0.001"))
+    assert first.rounding == RoundingSpec(exits=Rounding.NEAREST)
+    assert other.rounding == RoundingSpec(Rounding.NEAREST, Rounding.NEAREST)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("12s", 12_000), ("500ms", 500), ("5m", 300_000), ("1h", 3_600_000), ("2d", 172_800_000)],
+)
+def test_duration_when_written_with_its_unit_then_is_milliseconds(
+    written: str, expected: int
+) -> None:
+    assert read(f'[controller]\npoll = "{written}"').controller.poll_ms == expected
+
+
+def test_poll_when_bar_then_is_once_a_bar_for_every_account_without_its_own() -> None:
+    config = read('[controller]\npoll = "bar"' + ACCOUNT + '\n[accounts.b]\nvenue = "simulated"')
+    assert config.accounts["b"].poll_ms is None
+    config = read('[controller]\npoll = "bar"' + ACCOUNT + 'poll = "1s"')
+    assert config.accounts["paper"].poll_ms == 1_000
+
+
+def test_ratio_when_percent_or_fraction_then_is_the_same() -> None:
+    for written in ("0.055%", "0.00055"):
+        account = read(ACCOUNT + f'fees = {{ maker = "-0.01%", taker = "{written}" }}')
+        assert account.accounts["paper"].fees == Fees(Decimal("-0.0001"), Decimal("0.00055"))
+
+
+def test_not_before_when_utc_then_is_milliseconds() -> None:
+    (spec,) = read(PLAN + 'not_before = "2025-06-02T00:00:00Z"').positions
+    assert spec.not_before_ms == 1_748_822_400_000
+
+
+def test_paths_when_relative_then_count_from_the_file() -> None:
+    config = read('[controller]\nstate = "a.db"' + ACCOUNT, base_dir=Path("jobs"))
+    assert config.controller.state == Path("jobs/a.db")
+    assert config.accounts["paper"].book == Path("jobs/rungkeeper.venue.db")
+
+
+def test_feed_when_it_has_variables_then_they_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "bars.csv").touch()
+    account = '[accounts.paper]\nvenue = "simulated"\nfeed = {{ X = "{}" }}'
+    for feed in ("$DATA/bars.csv", "${DATA}/bars.csv", "${DATA:-nowhere}/bars.csv"):
+        config = read(account.format(feed), {"DATA": str(tmp_path)})
+        assert config.accounts["paper"].feeds == {"X": f"{tmp_path}/bars.csv"}
+    config = read(account.format("${DATA:-.}/bars.csv"), base_dir=tmp_path)
+    assert config.accounts["paper"].feeds == {"X": "./bars.csv"}
+    (fault,) = faults(account.format("$DATA/bars.csv"))
+    assert "the variable DATA is not set" in fault
+
+
+ONE_FAULT: list[tuple[str, str, str]] = [
+    # what is written instead of, what is wrong, what the message says
+    (
+        'stop = "101500"',
+        'stop = "101500"\nstpo = "1"',
+        'positions[0].stpo = "1": unknown field; did you mean "stop"?',
+    ),
+    (
+        'qty = "0.33"',
+        "qty = 0.330",
+        "positions[0].entries[0].qty = 0.330: numbers stand in quotes here, so that no digit is "
+        'lost: "0.330"',
+    ),
+    (
+        'qty = "0.33"',
+        'qty = "0.0305"',
+        'positions[0].entries[0].qty = "0.0305": not a multiple of the step of BTCUSDT, 0.001; '
+        'nearest: "0.030", "0.031"',
+    ),
+    ('qty = "0.33"', 'qty = "0.001"', "below the least quantity of BTCUSDT, 0.002"),
+    ('qty = "0.33"', 'qty = "-0.33"', "no sign is allowed here"),
+    ('qty = "0.33"', 'qty = "0"', "it must be above zero"),
+    ('price = "104000", qty = "0.33"', 'price = "1200", qty = "0.004"', "worth 4.8 at 1200, below"),
+    ('price = "104000"', 'price = "-100%"', 'a percentage is above "-100%"'),
+    ('price = "104000"', 'price = "makret"', 'like "-1.5%", or "market"'),
+    ('"4%"]', "4.0]", "positions[0].targets[3] = 4.0: numbers stand in quotes"),
+    ('"4%"]', '"-4%"]', 'targets[3] = "-4%": the target of a long lies above the entry'),
+    ('stop = "101500"', 'stop = "1.5%"', "the stop of a long lies below the entry"),
+    ('stop = "101500"', 'stop = "0%"', "the stop of a long lies below the entry"),
+    (', "4%"]', "]", "3 targets, but 4 shares (0.85, 0.05, 0.05, 0.05)"),
+    ('["1%", "2%", "3%", "4%"]', '["1%"]\nshares = ["0.99"]', "they sum to 0.99; they must sum to"),
+    ('["1%", "2%", "3%", "4%"]', '["1%"]\nshares = ["1", "0"]', 'a share is above "0"'),
+    ('["1%", "2%", "3%", "4%"]', "[]\nshares = []", "0 targets; 1 to 8 are allowed"),
+    (
+        'feed = { BTCUSDT = "random-walk:7",',
+        'feed = { BTCUSDT = "bars.csv",',
+        'accounts.paper.feed.BTCUSDT = "bars.csv": there is no file bars.csv',
+    ),
+    ('symbol = "BTCUSDT"', 'symbol = "ETHUSDT"', "accounts.paper.instruments does not have it"),
+    ('feed = { BTCUSDT = "random-walk:7",', "feed = {", "accounts.paper.feed names no feed for it"),
+    ('account = "paper"', 'account = "papr"', 'there is no [accounts.papr]; did you mean "paper"?'),
+    ('side = "long"', 'side = "Long"', 'did you mean "long"?'),
+    ('side = "long"\n', "\n", 'positions[0].side: missing; allowed: "long", "short"'),
+    ('name = "btc-1"', 'name = "btc_1"', "a name is made of a-z, 0-9 and -"),
+    ('name = "btc-1"', 'name = "btc-1-and-much-more-1"', "at most 20 characters; this has 21"),
+    ("{ BTCUSDT = { tick", "{ BTCUSDT = { tik", 'did you mean "tick"?'),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), ONE_FAULT, ids=[new for _, new, _ in ONE_FAULT])
+def test_plan_when_something_is_wrong_then_the_message_names_it(
+    old: str, new: str, message: str
+) -> None:
+    found = faults(changed(old, new))
+    assert any(message in fault for fault in found), found
+    assert all(fault.startswith("job.toml: ") for fault in found)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("NaN", "nan", "inf", "-Infinity", "1e3", "1_000", "+ 1", " 1", "1 ", ".5", "5.", ""),
+        *("0x10", "٣", "1,5", "½", "1" * 16, "0." + "1" * 13),
+    ],
+)
+def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
+    (fault,) = faults(changed('qty = "0.33"', f'qty = "{number}"'))
+    assert f'job.toml: btc-1: positions[0].entries[0].qty = "{number}": ' in fault
+    assert "a plain decimal in quotes" in fault or "too long" in fault
+
+
+LATER: list[tuple[str, str]] = [
+    ("[controller]\nenhanced_tp_sl = false\n" + PLAN, "step 4"),
+    (PLAN.replace('"simulated"', '"bybit"'), "step 5"),
+    (PLAN.replace('"simulated"', '"zerodha"'), "step 5"),
+    (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
+    (PLAN.replace('"simulated"', '"simulated"\nexits = "per-rung"'), "step 3"),
+    (PLAN.replace('"simulated"', '"simulated"\nexits = "pairs"'), "step 3"),
+    (PLAN.replace('"simulated"', '"simulated"\nfill_share = "0.5"'), "step 3"),
+    (PLAN.replace('"simulated"', '"simulated"\noversell = "short"'), "step 3"),
+    (PLAN.replace('"simulated"', '"simulated"\nproduct = "MIS"'), "step 3"),
+    (PLAN.replace('"simulated"', '"simulated"\nsession = "09:15-15:30 Asia/Kolkata"'), "step 3"),
+    (PLAN + 'repeat = "1h"', "step 3"),
+    (PLAN + 'mirrors = [{ account = "b", ratio = "0.5" }]', "step 4"),
+]
+
+
+@pytest.mark.parametrize(("written", "step"), LATER, ids=[str(n) for n in range(len(LATER))])
+def test_value_when_its_feature_is_not_built_then_is_refused(written: str, step: str) -> None:
+    (fault,) = faults(written)
+    assert "not built yet" in fault
+    assert step in fault
+
+
+def test_enhanced_switch_when_in_the_environment_then_it_has_the_last_word() -> None:
+    (fault,) = faults(PLAN, {"ENABLE_ENHANCED_TP_SL": "false"})
+    assert "ENABLE_ENHANCED_TP_SL=false in the environment" in fault
+    assert "step 4" in fault
+    written = "[controller]\nenhanced_tp_sl = false\n" + PLAN
+    assert read(written, {"ENABLE_ENHANCED_TP_SL": "true"}).controller.enhanced_tp_sl
+    (fault,) = faults(PLAN, {"ENABLE_ENHANCED_TP_SL": "maybe"})
+    assert "allowed: true, false" in fault
+
+
+def test_names_when_equal_then_the_second_is_refused() -> None:
+    (fault,) = faults(PLAN + POSITION)
+    assert 'positions[1].name = "btc-1": positions[0] has this name already' in fault
+
+
+def test_names_when_a_repeat_would_bear_one_then_it_is_refused() -> None:
+    written = PLAN + 'repeat = "when-flat"' + POSITION.replace("btc-1", "btc-1-0001")
+    (fault,) = faults(written)
+    assert 'repeats of "btc-1" are named so' in fault
+
+
+def test_short_when_its_signs_are_a_longs_then_each_is_named() -> None:
+    written = changed('side = "long"', 'side = "short"').replace('"101500"', '"-1.5%"')
+    found = faults(written)
+    assert len(found) == 5
+    assert "the stop of a short lies above the entry" in found[0]
+    assert "the target of a short lies below the entry" in found[1]
+
+
+def test_file_when_much_is_wrong_then_one_error_lists_all() -> None:
+    found = faults(
+        """
+stop = "1"
+[controler]
+[controller]
+poll = "12"
+cycle = "1s"
+[accounts.paper]
+venue = "simulated"
+balance = 100_000
+instruments = { BTCUSDT = { tick = "0.1", step = "1e-3", min_qty = "1" } }
+[ladder]
+max_qty = "0.5"
+targets = ["1%"]
+[[positions]]
+acount = "paper"
+"""
+    )
+    for path in (
+        "stop",
+        "controler",
+        "controller.poll",
+        "controller.cycle",
+        "accounts.paper.balance",
+        "accounts.paper.instruments.BTCUSDT.step",
+        "ladder.max_qty",
+        "ladder.targets",
+        "positions[0].name",
+        "positions[0].account",
+        "positions[0].symbol",
+        "positions[0].side",
+        "positions[0].entries",
+        "positions[0].stop",
+        "positions[0].targets",
+        "positions[0].acount",
+    ):
+        assert [fault for fault in found if f"job.toml: {path}" in fault], path
+    assert len(found) == 16
+
+
+def test_ladder_when_it_holds_a_positions_field_then_the_message_says_where_it_belongs() -> None:
+    (fault,) = faults('[ladder]\nstop = "-1%"')
+    assert "it belongs in [[positions]]" in fault
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("accounts = 1", "accounts = { a = 1 }", "positions = 1", "positions = [1]"),
+        *('[positions]\nname = "a"', "rules = 1", "rules = { a = 1 }", "ladder = []"),
+        *("[ladder]\nrounding = 1", "[ladder]\nshares = 1", "[ladder]\nshares = [[1]]"),
+        *("[ladder]\nrules = 1", "[ladder]\nmirrors = 1", "[ladder]\nstep_stop = 1"),
+        *("[ladder]\ntouch_slack = true", '[ladder]\ntouch_slack = "2"'),
+        *("[controller]\nstate = 1", "[controller]\npoll = 12"),
+    ],
+)
+def test_value_when_of_another_type_then_is_refused(written: str) -> None:
+    (fault,) = faults(written)
+    assert "expected" in fault
+
+
+def test_rules_when_configured_then_a_note_says_they_are_not_evaluated() -> None:
+    config = read(PLAN + '[rules.TRAILING_STOP]\nenabled = true\n[rules.mine]\nfunction = "a:b"')
+    assert [note.split(":")[1].strip() for note in config.notes] == [
+        "rules.TRAILING_STOP",
+        "rules.mine",
+    ]
+    (fault,) = faults(PLAN + "[rules.TRAILING_STP]\nenabled = true")
+    assert 'did you mean "TRAILING_STOP"?' in fault
+
+
+def test_field_when_without_effect_so_far_then_a_note_says_so() -> None:
+    (note,) = read(PLAN + 'naked_policy = "alert"').notes
+    assert 'btc-1: positions[0].naked_policy = "alert": without effect so far' in note
+
+
+FILES: list[tuple[Callable[[Path], object], str]] = [
+    (lambda path: None, "there is no such file"),
+    (lambda path: path.mkdir(), "this is a folder"),
+    (lambda path: path.write_bytes(b"a = 1\nb = \xff"), "byte 0xff at line 2, column 5"),
+    (lambda path: path.write_text("a = 1\nb = [1,\nc"), "not TOML: Invalid value (at line 3"),
+    (lambda path: path.write_text("a = " + "1" * 5_000), "not TOML"),
+    (lambda path: path.write_text("a = " + "[" * 5_000), "nested too deep"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), FILES, ids=[message for _, message in FILES])
+def test_file_when_it_cannot_be_read_then_the_message_says_why(
+    tmp_path: Path, make: Callable[[Path], object], message: str
+) -> None:
+    path = tmp_path / "job.toml"
+    make(path)
+    with pytest.raises(InvalidSpec) as caught:
+        load(path)
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"{path}: ")
+    assert message in fault
+
+
+def test_file_when_it_begins_with_a_byte_order_mark_then_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text(PLAN, encoding="utf-8-sig")
+    assert load(path, {}).base_dir == tmp_path
