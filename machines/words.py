@@ -249,7 +249,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     quotes: dict[str, Quote]
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, tag="place"):
+class PlaceOrder(msgspec.Struct, frozen=True, tag_field="op", tag="place"):
     """Ask for a new order. ``qty`` is its total."""
 
     key: Key
@@ -265,7 +265,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, tag="place"):
     attached_stop_px: Decimal | None = None
 
 
-class AmendOrder(msgspec.Struct, frozen=True, tag="amend"):
+class AmendOrder(msgspec.Struct, frozen=True, tag_field="op", tag="amend"):
     """Ask for an absolute new total quantity and price of a resting order.
 
     ``qty`` is the order's total, its filled part included, so a fill that races the request
@@ -282,7 +282,7 @@ class AmendOrder(msgspec.Struct, frozen=True, tag="amend"):
     trigger_px: Decimal | None = None
 
 
-class CancelOrder(msgspec.Struct, frozen=True, tag="cancel"):
+class CancelOrder(msgspec.Struct, frozen=True, tag_field="op", tag="cancel"):
     """Ask for the end of a resting order."""
 
     key: Key
@@ -291,7 +291,7 @@ class CancelOrder(msgspec.Struct, frozen=True, tag="cancel"):
     n: int
 
 
-class SetStop(msgspec.Struct, frozen=True, tag="set_stop"):
+class SetStop(msgspec.Struct, frozen=True, tag_field="op", tag="set_stop"):
     """Ask for the position's own stop at ``trigger_px``; idempotent. ``qty`` says what it covers."""
 
     key: Key

@@ -1,0 +1,154 @@
+"""The whole way of a fill, pure (DESIGN §3, steps 3 to 7).
+
+`advance` turns a ladder and what its venue shows into the next ladder, the rows taken and the
+mutations to send; `answer` takes the venue's refusals. Knows no I/O, no clock and no chance.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from machines import observe
+from machines.grammar import Ignored, Row, Table
+from machines.ladder import Ladder, replace
+from machines.lower.pooled import lower
+from machines.plan import plan
+from machines.position import TABLE, step
+from machines.recipes import Instruction
+from machines.words import (
+    CancelOrder,
+    Capabilities,
+    Event,
+    Mutation,
+    Outcome,
+    OutcomeKind,
+    Quote,
+    Role,
+    SetStop,
+    View,
+)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A row taken for an event, with the states it led from and to."""
+
+    event: Event
+    cell: Row[Instruction] | Ignored
+    before: str
+    after: str
+    mutations: tuple[Mutation, ...] = ()
+    """What is sent because of this row; a later row of the same poll may have taken it over."""
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """What one poll did to one ladder."""
+
+    ladder: Ladder
+    taken: tuple[Taken, ...]
+    mutations: tuple[Mutation, ...]
+    repairs: tuple[Mutation, ...]
+    """The mutations that no row of this poll asked for: something was lost or refused."""
+
+
+def advance(
+    ladder: Ladder,
+    view: View,
+    quote: Quote | None,
+    now_ms: int,
+    capabilities: Capabilities,
+    table: Table[Instruction] = TABLE,
+    asked: tuple[Event, ...] = (),
+) -> Advance:
+    """Fold all fills, take what was asked, look for what else happened, plan once.
+
+    *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in stays as it was.
+    """
+    here = observe.scene(view, quote, now_ms, capabilities)
+    taken: list[Taken] = []
+    for fill in observe.fill_events(ladder, here):
+        ladder, event = observe.count_fill(ladder, fill, here)
+        ladder = _take(ladder, event, now_ms, quote, table, taken)
+    for event in asked:
+        ladder = _take(ladder, event, now_ms, quote, table, taken)
+    for states, detect in observe.DETECTORS:
+        if ladder.state not in states:
+            continue
+        ladder, events = detect(ladder, here)
+        for event in events:
+            ladder = _take(ladder, event, now_ms, quote, table, taken)
+    mutations = tuple(plan(ladder, lower(ladder, capabilities), here))
+    told, repairs = _attribute(taken, mutations)
+    return Advance(_remember(ladder, mutations), told, mutations, repairs)
+
+
+def _attribute(
+    taken: list[Taken], mutations: tuple[Mutation, ...]
+) -> tuple[tuple[Taken, ...], tuple[Mutation, ...]]:
+    """Give each mutation to the last row whose recipe speaks of orders of its role."""
+    given: list[list[Mutation]] = [[] for _ in taken]
+    repairs: list[Mutation] = []
+    for mutation in mutations:
+        for k in reversed(range(len(taken))):
+            cell = taken[k].cell
+            if isinstance(cell, Row) and any(mutation.role in i.roles for i in cell.recipe):
+                given[k].append(mutation)
+                break
+        else:
+            repairs.append(mutation)
+    told = (replace(t, mutations=tuple(m)) for t, m in zip(taken, given, strict=True))
+    return tuple(told), tuple(repairs)
+
+
+def _take(
+    ladder: Ladder,
+    event: Event,
+    now_ms: int,
+    quote: Quote | None,
+    table: Table[Instruction],
+    taken: list[Taken],
+) -> Ladder:
+    after, cell = step(ladder, event, now_ms, quote, table)
+    taken.append(Taken(event, cell, ladder.state, after.state))
+    return after
+
+
+def _remember(ladder: Ladder, mutations: tuple[Mutation, ...]) -> Ladder:
+    """Note the stop prices about to be sent: S3 must know our own values from a person's."""
+    sent = [
+        m.trigger_px
+        for m in mutations
+        if m.role is Role.STOP_LOSS
+        and not isinstance(m, CancelOrder)
+        and m.trigger_px is not None
+        and m.trigger_px not in ladder.sent_stops
+    ]
+    return replace(ladder, sent_stops=(*ladder.sent_stops, *sent)) if sent else ladder
+
+
+def answer(
+    ladder: Ladder,
+    mutation: Mutation,
+    outcome: Outcome,
+    quote: Quote | None,
+    now_ms: int,
+    table: Table[Instruction] = TABLE,
+) -> tuple[Ladder, tuple[Taken, ...]]:
+    """Take a venue's refusal into the books. Acceptances are hints and change nothing.
+
+    A refused amendment of a rung or an entry, and a refused cancel, say that the venue knows
+    better: the next poll reads the order again.
+    """
+    if outcome.kind is not OutcomeKind.REFUSED or outcome.refusal is None:
+        return ladder, ()
+    if isinstance(mutation, CancelOrder):
+        return ladder, ()
+    is_stop = isinstance(mutation, SetStop) or mutation.role is Role.STOP_LOSS
+    if not is_stop and mutation.__struct_config__.tag == "amend":
+        return ladder, ()
+    taken: list[Taken] = []
+    ladder, event = observe.count_refusal(
+        ladder, mutation.role, mutation.n, outcome.refusal, now_ms
+    )
+    ladder = _take(ladder, event, now_ms, quote, table, taken)
+    return ladder, tuple(taken)
+

@@ -1,0 +1,138 @@
+"""The finite facts a row may ask for, and how each is read off a ladder.
+
+A fact is a boolean judged *after* the event has been counted. `FACTS` says which facts decide each
+trigger; together they span every combination the table must answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from machines.ladder import Ladder, Standing, break_even_px, find
+from machines.recipes import Moment, is_behind, one_rung_behind
+from machines.spec import LateEntry, WhenBehind
+from machines.words import Refusal, Role, Trigger
+
+MAX_REFUSALS = 3
+MIN_REFUSAL_SPAN_MS = 3_000
+"""A stop is given up after three refusals over three seconds (S2)."""
+
+
+def entries_work(ladder: Ladder, _: Moment) -> bool:
+    """An entry is still declared to work."""
+    return ladder.entries_work
+
+
+def expired(ladder: Ladder, _: Moment) -> bool:
+    """E5 declared the end and nothing had filled until this fill."""
+    return ladder.expired and not ladder.entered_qty
+
+
+def late(ladder: Ladder, moment: Moment) -> bool:
+    """The filled entry had already been declared cancelled."""
+    return is_late(ladder, moment.event.n)
+
+
+def is_late(ladder: Ladder, n: int) -> bool:
+    """Tell whether a fill of entry ``n`` is late: cancelled, or ended before TP1 was hit."""
+    entry = find(ladder, Role.ENTRY, n)
+    if entry is None or entry.standing in (Standing.WORKING, Standing.FILLED):
+        return False
+    return entry.standing is Standing.CANCELLED or ladder.break_even is not None
+
+
+def keep_late(ladder: Ladder, _: Moment) -> bool:
+    """The plan says late_entry = keep."""
+    return ladder.terms.spec.late_entry is LateEntry.KEEP
+
+
+def held(ladder: Ladder, _: Moment) -> bool:
+    """Something stays held after this event."""
+    return bool(ladder.held)
+
+
+def behind(ladder: Ladder, moment: Moment) -> bool:
+    """Moving the stop to break-even would put it at or beyond the known exit-side price."""
+    price = ladder.break_even
+    if price is None:
+        price = break_even_px(ladder)
+    stop = ladder.stop
+    if stop is not None and stop.trigger_px is not None:
+        if not ladder.direction.beyond(price, stop.trigger_px):
+            return False
+    return is_behind(ladder, price, moment.quote, moment.now_ms)
+
+
+def keep_behind(ladder: Ladder, _: Moment) -> bool:
+    """The plan says when_break_even_is_behind = keep."""
+    return ladder.terms.spec.when_break_even_is_behind is WhenBehind.KEEP
+
+
+def steps(ladder: Ladder, moment: Moment) -> bool:
+    """The plan says step_stop, and one rung behind is not behind the market."""
+    price = one_rung_behind(ladder)
+    if not ladder.terms.spec.step_stop or price is None:
+        return False
+    return not is_behind(ladder, price, moment.quote, moment.now_ms)
+
+
+def passed(_: Ladder, moment: Moment) -> bool:
+    """The venue refused because the price is behind the market."""
+    return moment.event.refusal is Refusal.BEHIND_MARKET
+
+
+def stop_rests(ladder: Ladder, _: Moment) -> bool:
+    """The last snapshot showed a stop resting."""
+    return ladder.stop_seen
+
+
+def owes_break_even(ladder: Ladder, _: Moment) -> bool:
+    """No stop at break-even or better has been seen yet after TP1."""
+    return ladder.break_even is not None
+
+
+def spent(ladder: Ladder, moment: Moment) -> bool:
+    """The venue has refused often and long enough."""
+    if moment.event.role is Role.STOP_LOSS:
+        since = moment.now_ms - ladder.stop_refused_ms
+        return ladder.stop_refusals >= MAX_REFUSALS and since >= MIN_REFUSAL_SPAN_MS
+    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
+    return rung is not None and rung.refusals >= MAX_REFUSALS
+
+
+PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
+    fact.__name__: fact
+    for fact in (
+        entries_work, expired, late, keep_late, held, behind, keep_behind, steps,
+        passed, stop_rests, owes_break_even, spent,
+    )
+}  # fmt: skip
+
+FACTS: dict[Trigger, tuple[str, ...]] = {
+    Trigger.PLAN_ACCEPTED: (),
+    Trigger.ENTRY_FILLED: ("late", "keep_late", "entries_work", "expired"),
+    Trigger.ENTRY_ENDED: ("entries_work",),
+    Trigger.ENTRY_TTL_ELAPSED: (),
+    Trigger.TARGET_MISSED: (),
+    Trigger.RUNG_PART_FILLED: (),
+    Trigger.RUNG_HIT: ("held", "behind", "keep_behind", "steps"),
+    Trigger.RUNG_ENDED: ("spent",),
+    Trigger.STOP_TRIGGERED: (),
+    Trigger.STOP_ENDED: (),
+    Trigger.STOP_REFUSED: ("passed", "stop_rests", "owes_break_even", "keep_behind", "spent"),
+    Trigger.STOP_LOOSENED: (),
+    Trigger.STOP_PASSED: (),
+    Trigger.BREAK_EVEN_SEEN: (),
+    Trigger.BREAK_EVEN_DUE: ("behind",),
+    Trigger.EXIT_FILLED: ("held",),
+    Trigger.EXIT_ENDED: (),
+    Trigger.EXIT_OVERDUE: (),
+    Trigger.FLAT_AND_CLEAR: (),
+}
+
+_READERS = {trigger: tuple(PREDICATES[name] for name in names) for trigger, names in FACTS.items()}
+
+
+def evaluate(ladder: Ladder, moment: Moment) -> tuple[bool, ...]:
+    """Read the facts that decide ``moment``'s trigger, in the order of `FACTS`."""
+    return tuple(read(ladder, moment) for read in _READERS.get(moment.event.trigger, ()))

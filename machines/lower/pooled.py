@@ -1,0 +1,75 @@
+"""Pooled exits: one stop for all that is held beside reduce-only rungs (SPEC §9, Bybit).
+
+The stop is the position's own where the venue has one, else a reduce-only conditional order of
+the held quantity. Exits are reduce-only market orders.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from machines.ladder import DeclaredOrder, Ladder, exit_side, order_id
+from machines.words import ZERO, Capabilities, OrderType, Role, Side
+
+
+class WantedOrder(msgspec.Struct, frozen=True):
+    """An order that should rest. ``qty`` is what should be open; zero means none."""
+
+    client_order_id: str
+    role: Role
+    n: int
+    side: Side
+    type: OrderType
+    qty: Decimal
+    price: Decimal | None
+    trigger_px: Decimal | None
+    reduce_only: bool
+    not_before_ms: int
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """All that a venue should hold for one ladder.
+
+    ``stop_px`` is the position's own stop; ``stop_qty`` what it covers.
+    """
+
+    orders: tuple[WantedOrder, ...]
+    prefix: str
+    stop_px: Decimal | None = None
+    stop_qty: Decimal = ZERO
+    stop_not_before_ms: int = 0
+
+
+def _wanted(ladder: Ladder, order: DeclaredOrder, side: Side) -> WantedOrder:
+    return WantedOrder(
+        client_order_id=order_id(ladder.terms, order),
+        role=order.role,
+        n=order.n,
+        side=side,
+        type=order.type,
+        qty=order.qty,
+        price=order.price,
+        trigger_px=order.trigger_px,
+        reduce_only=order.role is not Role.ENTRY,
+        not_before_ms=order.not_before_ms,
+    )
+
+
+def lower(ladder: Ladder, capabilities: Capabilities) -> Wanted:
+    """Fit the declared ladder to a venue with pooled exits."""
+    out = exit_side(ladder)
+    into = ladder.direction.entry_side
+    orders = [_wanted(ladder, entry, into) for entry in ladder.entries if entry.working]
+    orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]
+    orders += [_wanted(ladder, order, out) for order in ladder.exits if order.qty]
+    stop = ladder.stop
+    if stop is None or not ladder.held:
+        return Wanted(tuple(orders), ladder.terms.prefix)
+    if capabilities.position_stop:
+        return Wanted(
+            tuple(orders), ladder.terms.prefix, stop.trigger_px, stop.qty, stop.not_before_ms
+        )
+    orders.append(_wanted(ladder, stop, out))
+    return Wanted(tuple(orders), ladder.terms.prefix)

@@ -1,0 +1,140 @@
+"""Wanted − resting = the mutations to send, protection first (DESIGN law 6).
+
+Level-triggered and idempotent: what was lost or refused shows up again as a difference. Knows no
+states and no rows; never touches an order that does not carry the ladder's prefix.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from machines.ladder import Ladder
+from machines.lower.pooled import Wanted, WantedOrder
+from machines.observe import Scene
+from machines.recipes import is_behind
+from machines.words import (
+    AmendOrder,
+    CancelOrder,
+    Mutation,
+    Order,
+    OrderType,
+    PlaceOrder,
+    Role,
+    SetStop,
+)
+
+_CANCEL_ROLE = {"e": Role.ENTRY, "t": Role.TAKE_PROFIT, "x": Role.EXIT, "s": Role.STOP_LOSS}
+_LANES: dict[tuple[str, Role], int] = {
+    ("set_stop", Role.STOP_LOSS): 0,
+    ("place", Role.STOP_LOSS): 0,
+    ("amend", Role.STOP_LOSS): 0,
+    ("cancel", Role.ENTRY): 1,
+    ("cancel", Role.TAKE_PROFIT): 2,
+    ("amend", Role.EXIT): 3,
+    ("cancel", Role.EXIT): 3,
+    ("place", Role.EXIT): 4,
+    ("amend", Role.TAKE_PROFIT): 5,
+    ("place", Role.TAKE_PROFIT): 6,
+    ("cancel", Role.STOP_LOSS): 7,
+    ("amend", Role.ENTRY): 8,
+    ("place", Role.ENTRY): 9,
+}
+"""Plan order within one position. The stop first; a stop is cancelled only after all else, when
+nothing is held; entries come last because only they add risk."""
+
+
+def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
+    """Return the mutations that turn what rests into what is wanted, in the order to send."""
+    key = ladder.terms.key
+    found: list[Mutation] = []
+    stop = _position_stop(ladder, wanted, here)
+    if stop is not None:
+        found.append(stop)
+    names = {order.client_order_id for order in wanted.orders}
+    for order in wanted.orders:
+        resting = here.orders.get(order.client_order_id)
+        mutation = _bring(ladder, order, resting, here)
+        if mutation is not None:
+            found.append(mutation)
+    for resting in here.view.orders:
+        cid = resting.client_order_id
+        if resting.status.live and cid.startswith(wanted.prefix) and cid not in names:
+            slot = cid[len(wanted.prefix) :]
+            n = int(slot[1:].partition("g")[0])
+            found.append(CancelOrder(key, cid, _CANCEL_ROLE[slot[0]], n))
+    return sorted(found, key=lane)
+
+
+def lane(mutation: Mutation) -> tuple[int, int]:
+    """Return a mutation's place in the plan: its lane, then its number."""
+    op = type(mutation).__struct_config__.tag
+    return _LANES[str(op), mutation.role], mutation.n
+
+
+def _position_stop(ladder: Ladder, wanted: Wanted, here: Scene) -> SetStop | None:
+    price = wanted.stop_px
+    if price is None or here.now_ms < wanted.stop_not_before_ms:
+        return None
+    resting = here.view.stop
+    if resting is not None:
+        if resting.trigger_px == price or _may_not_move(ladder, price, here):
+            return None
+    return SetStop(ladder.terms.key, price, wanted.stop_qty)
+
+
+def _may_not_move(ladder: Ladder, price: Decimal, here: Scene) -> bool:
+    """Tell whether a resting stop must stay because ``price`` is behind the market (SPEC §4)."""
+    return is_behind(ladder, price, here.quote, here.now_ms)
+
+
+def _bring(
+    ladder: Ladder, order: WantedOrder, resting: Order | None, here: Scene
+) -> Mutation | None:
+    """Return what brings one wanted order about, or None when it rests as wanted or must wait."""
+    if here.now_ms < order.not_before_ms:
+        return None
+    if resting is None:
+        return _place(ladder, order)
+    if not resting.status.live or order.type is OrderType.MARKET:
+        return None
+    moved = resting.price != order.price or resting.trigger_px != order.trigger_px
+    if not moved and resting.leaves_qty == order.qty:
+        return None
+    is_stop = order.role is Role.STOP_LOSS and order.trigger_px is not None
+    if is_stop and resting.trigger_px != order.trigger_px and order.trigger_px is not None:
+        if _may_not_move(ladder, order.trigger_px, here):
+            order_px = resting.trigger_px
+            if resting.leaves_qty == order.qty:
+                return None
+            return _amend(ladder, order, resting, order_px)
+    return _amend(ladder, order, resting, order.trigger_px)
+
+
+def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
+    return PlaceOrder(
+        key=ladder.terms.key,
+        client_order_id=order.client_order_id,
+        role=order.role,
+        n=order.n,
+        side=order.side,
+        type=order.type,
+        qty=order.qty,
+        price=order.price,
+        trigger_px=order.trigger_px,
+        reduce_only=order.reduce_only,
+    )
+
+
+def _amend(
+    ladder: Ladder, order: WantedOrder, resting: Order, trigger_px: Decimal | None
+) -> AmendOrder:
+    return AmendOrder(
+        key=ladder.terms.key,
+        client_order_id=order.client_order_id,
+        role=order.role,
+        n=order.n,
+        type=order.type,
+        qty=resting.filled_qty + order.qty,
+        price=order.price,
+        trigger_px=trigger_px,
+    )

@@ -1,0 +1,405 @@
+"""A plan meets the market: what is wrong with it, the ladder it opens, and a preview of both.
+
+`preview` counts imagined fills through the real table, so what it shows is what will be declared.
+Knows no files, no clock and no venue. *Source*: SPEC §3 E1, §4, §12.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from machines import pricing
+from machines.errors import InvalidSpec
+from machines.facts import is_late
+from machines.ladder import (
+    DeclaredOrder,
+    Ladder,
+    Standing,
+    State,
+    Terms,
+    break_even_px,
+    fold_entry_fill,
+    ladder_prefix,
+)
+from machines.position import TABLE, step
+from machines.sharing import ceil_to
+from machines.spec import Anchor, BreakEven, LadderSpec, WhenBehind
+from machines.words import (
+    ZERO,
+    Capabilities,
+    Direction,
+    Event,
+    Fees,
+    Fill,
+    Instrument,
+    Key,
+    Liquidity,
+    OrderType,
+    Quote,
+    Role,
+    Trigger,
+    plain,
+)
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """Where a plan would be opened: the grid, the rates and the venue's abilities."""
+
+    instrument: Instrument
+    fees: Fees
+    capabilities: Capabilities
+
+
+def _entry_prices(spec: LadderSpec, reference: Decimal, tick: Decimal) -> list[Decimal]:
+    mode = spec.rounding.entries
+    return [
+        reference
+        if entry.price is None
+        else pricing.entry_px(entry.price.at(reference), tick, spec.side, mode)
+        for entry in spec.entries
+    ]
+
+
+def _average(spec: LadderSpec, prices: list[Decimal]) -> Decimal:
+    cost = sum((e.qty * px for e, px in zip(spec.entries, prices, strict=True)), ZERO)
+    return cost / spec.planned_qty
+
+
+def check(spec: LadderSpec, reference: Decimal, setting: Setting) -> list[str]:
+    """Return every fault of a plan at a reference price, one sentence each; empty is sound."""
+    tick = setting.instrument.tick
+    prices = _entry_prices(spec, reference, tick)
+    faults = _check_entries(spec, prices, setting.instrument)
+    base = reference if spec.anchor is Anchor.START else _average(spec, prices)
+    mode = spec.rounding.exits
+    targets = [pricing.exit_px(t.at(base), tick, spec.side, mode) for t in spec.targets]
+    stop = pricing.exit_px(spec.stop.at(base), tick, spec.side, mode)
+    faults += _check_targets(spec, targets, prices)
+    faults += _check_stop(spec, stop, prices)
+    if not faults:
+        faults += _check_break_even(spec, targets[0], stop, prices, setting)
+    return faults
+
+
+def _check_entries(
+    spec: LadderSpec, prices: list[Decimal], instrument: Instrument
+) -> list[str]:
+    faults: list[str] = []
+    for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1):
+        where = f"entries[{n}]"
+        if price <= ZERO:
+            faults.append(f"{where}.price = {entry.price}: must be above zero")
+            continue
+        if entry.qty % instrument.step:
+            faults.append(
+                f"{where}.qty = {plain(entry.qty)}: must be a multiple of the step "
+                f"{plain(instrument.step)}"
+            )
+        least = max(instrument.min_qty, ceil_to(instrument.min_notional / price, instrument.step))
+        if entry.qty < least:
+            faults.append(
+                f"{where}.qty = {plain(entry.qty)}: must be at least {plain(least)} at "
+                f"{plain(price)}"
+            )
+    return faults
+
+
+def _check_targets(
+    spec: LadderSpec, targets: list[Decimal], prices: list[Decimal]
+) -> list[str]:
+    long = spec.side is Direction.LONG
+    nearest = max(prices) if long else min(prices)
+    word = "above" if long else "below"
+    faults: list[str] = []
+    for n, (target, asked) in enumerate(zip(targets, spec.targets, strict=True), 1):
+        if spec.anchor is Anchor.AVERAGE and asked.percent:
+            right_side = asked.value > ZERO if long else asked.value < ZERO
+        else:
+            right_side = spec.side.beyond(target, nearest)
+        if not right_side:
+            faults.append(
+                f"targets[{n}] = {asked}: is {plain(target)}, on the wrong side; a {spec.side}'s "
+                f"targets lie {word} its entries ({plain(nearest)})"
+            )
+        if n > 1 and not spec.side.beyond(target, targets[n - 2]):
+            faults.append(
+                f"targets[{n}] = {asked}: is {plain(target)}, out of order; must lie {word} "
+                f"targets[{n - 1}] ({plain(targets[n - 2])})"
+            )
+    return faults
+
+
+def _check_stop(spec: LadderSpec, stop: Decimal, prices: list[Decimal]) -> list[str]:
+    long = spec.side is Direction.LONG
+    furthest = min(prices) if long else max(prices)
+    if spec.anchor is Anchor.AVERAGE and spec.stop.percent:
+        # The first fill alone decides the first stop: the nearest entry gives the tightest one.
+        stop = spec.stop.at(max(prices) if long else min(prices))
+    if stop <= ZERO:
+        return [f"stop = {spec.stop}: must be above zero"]
+    if spec.side.beyond(furthest, stop):
+        return []
+    word = "below" if long else "above"
+    return [
+        f"stop = {spec.stop}: is {plain(stop)}, inside the entries; a {spec.side}'s stop lies "
+        f"{word} all of them ({plain(furthest)})"
+    ]
+
+
+def _check_break_even(
+    spec: LadderSpec, first: Decimal, stop: Decimal, prices: list[Decimal], setting: Setting
+) -> list[str]:
+    if spec.when_break_even_is_behind is not WhenBehind.KEEP:
+        remainder = msgspec.structs.replace(spec, break_even=BreakEven.REMAINDER)
+        runner = break_even_px(_filled_up(remainder, prices, setting))
+        gap = (first - runner) / runner * (1 if spec.side is Direction.LONG else -1)
+        if gap < spec.be_gap:
+            return [
+                f"targets[1] = {spec.targets[0]}: {plain(first)} lies {gap * 100:.3f}% beyond "
+                f"break-even ({plain(runner)}); at least be_gap = {spec.be_gap * 100:f}% is "
+                'needed, or when_break_even_is_behind = "keep"'
+            ]
+    if spec.break_even is BreakEven.WHOLE_TRADE:
+        whole = _whole_trade_px(spec, first, prices, setting)
+        if not spec.side.beyond(whole, stop):
+            return [
+                f'break_even = "whole-trade": {plain(whole)} lies beyond the stop '
+                f"{plain(stop)}, so TP1 would loosen it"
+            ]
+    return []
+
+
+def _filled_up(spec: LadderSpec, prices: list[Decimal], setting: Setting) -> Ladder:
+    """Return the ladder that every entry's fill leads to, at the prices given."""
+    quote = Quote(spec.symbol, prices[0], 0, 0)
+    ladder = open_ladder(spec, setting, Key(spec.account, spec.symbol), quote, 0)
+    return _fill(ladder, prices, setting, spec.planned_qty)
+
+
+def _whole_trade_px(
+    spec: LadderSpec, first: Decimal, prices: list[Decimal], setting: Setting
+) -> Decimal:
+    ladder = _filled_up(spec, prices, setting)
+    share = ladder.rungs[0].qty
+    if share >= ladder.held:
+        return break_even_px(ladder)
+    sign = 1 if spec.side is Direction.LONG else -1
+    left = ladder.held - share
+    after = msgspec.structs.replace(
+        ladder,
+        held=left,
+        held_cost=ladder.avg_px * left,
+        realised=sign * (first - ladder.avg_px) * share,
+        fees=ladder.fees + first * share * setting.fees.maker,
+    )
+    return break_even_px(after)
+
+
+def refuse_at_start(spec: LadderSpec, quote: Quote, setting: Setting) -> list[str]:
+    """Return why a sound plan cannot start now: the market is beyond its stop or TP1 (E1)."""
+    faults = check(spec, quote.last, setting)
+    if faults:
+        return faults
+    tick = setting.instrument.tick
+    mode = spec.rounding.exits
+    market = quote.exit_px(spec.side)
+    stop = pricing.exit_px(spec.stop.at(quote.last), tick, spec.side, mode)
+    first = pricing.exit_px(spec.targets[0].at(quote.last), tick, spec.side, mode)
+    if not spec.side.beyond(market, stop):
+        return [f"stop = {spec.stop}: the market ({plain(market)}) is already beyond it"]
+    if not spec.side.beyond(first, market):
+        return [f"targets[1] = {spec.targets[0]}: the market ({plain(market)}) is already there"]
+    return []
+
+
+def open_ladder(
+    spec: LadderSpec,
+    setting: Setting,
+    key: Key,
+    quote: Quote,
+    now_ms: int,
+    seen_fills: tuple[str, ...] = (),
+) -> Ladder:
+    """Turn a sound plan into a ladder, before E1.
+
+    ``seen_fills`` are the fills the key shows already: they belong to what was there before.
+    """
+    instrument = setting.instrument
+    start = quote.last
+    slippage = spec.be_slippage
+    prefix = ladder_prefix(spec.account, spec.name, now_ms)
+    terms = Terms(
+        spec=spec,
+        instrument=instrument,
+        fees=setting.fees,
+        key=key,
+        prefix=prefix,
+        be_slippage=setting.capabilities.be_slippage if slippage is None else slippage,
+        opened_ms=now_ms,
+        opened_trading_ms=quote.trading_ms,
+        start_px=start,
+    )
+    prices = _entry_prices(spec, start, instrument.tick)
+    entries = tuple(
+        DeclaredOrder(
+            Role.ENTRY,
+            n,
+            OrderType.MARKET if entry.price is None else OrderType.LIMIT,
+            entry.qty,
+            price=None if entry.price is None else price,
+            standing=Standing.PLANNED,
+        )
+        for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1)
+    )
+    mode = spec.rounding.exits
+    rungs = tuple(
+        DeclaredOrder(
+            Role.TAKE_PROFIT,
+            n,
+            OrderType.LIMIT,
+            ZERO,
+            price=pricing.exit_px(target.at(start), instrument.tick, spec.side, mode),
+        )
+        for n, target in enumerate(spec.targets, 1)
+    )
+    return Ladder(terms, State.NEW, entries, rungs, seen_fills=seen_fills)
+
+
+def accept(ladder: Ladder, quote: Quote, now_ms: int) -> Ladder:
+    """Take E1: declare the entries."""
+    event = Event(Trigger.PLAN_ACCEPTED, now_ms)
+    return step(ladder, event, now_ms, quote, TABLE)[0]
+
+
+class PreviewOrder(msgspec.Struct, frozen=True):
+    """An entry or a rung as the preview shows it."""
+
+    n: int
+    price: Decimal
+    qty: Decimal
+
+
+class PreviewStop(msgspec.Struct, frozen=True):
+    """The stop as the preview shows it."""
+
+    trigger_px: Decimal
+    qty: Decimal
+
+
+class Sized(msgspec.Struct, frozen=True):
+    """The ladder after some quantity has filled. ``break_even`` as if TP1 were hit then."""
+
+    filled: Decimal
+    avg_px: Decimal
+    stop: PreviewStop
+    rungs: tuple[PreviewOrder, ...]
+    break_even: Decimal
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a plan would declare."""
+
+    name: str
+    entries: tuple[PreviewOrder, ...]
+    at_full: Sized
+    at_filled: Sized | None
+    break_even: Decimal
+    folded: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(
+    spec: LadderSpec, reference: Decimal, setting: Setting, filled: Decimal | None = None
+) -> Preview:
+    """Show what a plan declares when all, and when ``filled``, of its entries have filled.
+
+    *Raises*: InvalidSpec with every fault of the plan, or of ``filled``.
+    """
+    faults = check(spec, reference, setting)
+    step_size = setting.instrument.step
+    if filled is not None and (not ZERO < filled <= spec.planned_qty or filled % step_size):
+        faults.append(
+            f"--filled {plain(filled)}: must be above 0, at most {plain(spec.planned_qty)} and a "
+            f"multiple of the step {plain(step_size)}"
+        )
+    if faults:
+        raise InvalidSpec([f"{spec.name}: {fault}" for fault in faults])
+    prices = _entry_prices(spec, reference, setting.instrument.tick)
+    quote = Quote(spec.symbol, reference, 0, 0)
+    opened = open_ladder(spec, setting, Key(spec.account, spec.symbol), quote, 0)
+    full = _fill(opened, prices, setting, spec.planned_qty)
+    part = None if filled is None else _sized(_fill(opened, prices, setting, filled))
+    sized = _sized(full)
+    folded = tuple(rung.n for rung in sized.rungs if not rung.qty)
+    return Preview(
+        name=spec.name,
+        entries=tuple(
+            PreviewOrder(n, price, entry.qty)
+            for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1)
+        ),
+        at_full=sized,
+        at_filled=part,
+        break_even=sized.break_even,
+        folded=folded,
+        warnings=_warnings(spec, folded, part),
+    )
+
+
+def _warnings(
+    spec: LadderSpec, folded: tuple[int, ...], part: Sized | None
+) -> tuple[str, ...]:
+    found: list[str] = []
+    if len(folded) == len(spec.targets):
+        found.append("no rung is large enough to rest: stop only")
+    elif folded:
+        names = ", ".join(f"TP{n}" for n in folded)
+        found.append(f"{names} too small to rest: folded into a neighbour")
+    if part is not None and not any(rung.qty for rung in part.rungs):
+        found.append(f"at {plain(part.filled)} filled no rung is large enough: stop only")
+    return tuple(found)
+
+
+def _sized(ladder: Ladder) -> Sized:
+    stop = ladder.stop
+    assert stop is not None and stop.trigger_px is not None, "something is held"
+    return Sized(
+        filled=ladder.entered_qty,
+        avg_px=ladder.avg_px,
+        stop=PreviewStop(stop.trigger_px, stop.qty),
+        rungs=tuple(
+            PreviewOrder(rung.n, rung.price or ZERO, rung.qty) for rung in ladder.rungs
+        ),
+        break_even=break_even_px(ladder),
+    )
+
+
+def _fill(
+    ladder: Ladder, prices: list[Decimal], setting: Setting, filled: Decimal
+) -> Ladder:
+    """Count imagined entry fills, in listed order, through the table."""
+    quote = Quote(ladder.terms.spec.symbol, ladder.terms.start_px, 0, 0)
+    ladder = accept(ladder, quote, 0)
+    for entry, price in zip(ladder.entries, prices, strict=True):
+        qty = min(entry.qty, filled)
+        if not qty:
+            break
+        filled -= qty
+        taker = entry.price is None
+        rate = setting.fees.taker if taker else setting.fees.maker
+        fill = Fill(
+            fill_id=f"preview-{entry.n}",
+            client_order_id="",
+            side=ladder.direction.entry_side,
+            price=price,
+            qty=qty,
+            fee=price * qty * rate,
+            liquidity=Liquidity.TAKER if taker else Liquidity.MAKER,
+            at_ms=0,
+        )
+        ladder = fold_entry_fill(ladder, entry.n, fill)
+        assert not is_late(ladder, entry.n), "a preview cancels nothing"
+        event = Event(Trigger.ENTRY_FILLED, 0, Role.ENTRY, entry.n, fill)
+        ladder = step(ladder, event, 0, None, TABLE)[0]
+    return ladder

@@ -1,0 +1,245 @@
+"""THE position table: what is declared when something happens to a position (SPEC §3).
+
+Data first: the facts a row may ask for, then the rows, then the cells that are ignored or never
+reached. `step` is the only way a ladder changes state: *all events go through here*. Knows nothing
+of orders at a venue; `machines.lower` and `machines.plan` compute those from the declaration.
+Pooled exits only; per-rung exits, persons, merges and decisions come in later steps.
+
+Legend. sources → target when guard: recipe. A guard names booleans of `FACTS`; target None leads
+back to the source.
+"""
+
+from __future__ import annotations
+
+from machines import recipes as do
+from machines.facts import FACTS, evaluate
+from machines.grammar import Cell, Ignored, Never, Row, Table
+from machines.ladder import LIVE, Ladder, State, replace
+from machines.recipes import Instruction, Moment
+from machines.words import Event, Quote
+from machines.words import Trigger as T
+
+NEW = State.NEW
+PENDING = State.PENDING_LIMITS
+PART = State.PARTIALLY_FILLED
+FULL = State.FULLY_FILLED
+TP1 = State.TP1_HIT
+BE = State.STOP_AT_BREAK_EVEN
+CLOSING = State.CLOSING
+CLOSED = State.CLOSED
+HALTED = State.HALTED
+
+ENTERING = (PART, FULL)
+AFTER_TP1 = (TP1, BE)
+GET_OUT = (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_ALL)
+"""Cancel entries and rungs, exit at market: T2b and S2."""
+
+FILL_IN = (do.JOIN, do.STOP_TO_HELD, do.SHARE_RUNGS)
+"""Stop for all that is held, then every open rung re-shared: E2 and E3."""
+
+R = Row[Instruction]
+
+ENTRY_ROWS: tuple[R, ...] = (
+    R("E1", (NEW,), T.PLAN_ACCEPTED, PENDING, (do.DECLARE_ENTRIES,),
+      "The plan is accepted: place each entry."),
+    R("E2", (PENDING,), T.ENTRY_FILLED, PART, FILL_IN,
+      "The first entry fills while another still works.", {"entries_work": True}),
+    R("E2", (PENDING,), T.ENTRY_FILLED, FULL, FILL_IN,
+      "The first entry fills and none works any more.", {"entries_work": False}),
+    R("E2", (CLOSING,), T.ENTRY_FILLED, FULL, FILL_IN,
+      "An entry fills although its time to live was over: its cancel lost the race.",
+      {"expired": True}),
+    R("E3", (PART,), T.ENTRY_FILLED, None, FILL_IN,
+      "A further entry fill while another entry still works.",
+      {"late": False, "entries_work": True}),
+    R("E3", (PART,), T.ENTRY_FILLED, FULL, FILL_IN,
+      "The last working entry fills.", {"late": False, "entries_work": False}),
+    R("E3", (FULL,), T.ENTRY_FILLED, None, FILL_IN,
+      "A fill reported after the end of its order.", {"late": False, "entries_work": False}),
+    R("E4", (PART,), T.ENTRY_ENDED, FULL, (),
+      "The last working entry ends unfilled.", {"entries_work": False}),
+    R("E4", (PENDING,), T.ENTRY_ENDED, CLOSING, (),
+      "The last working entry ends and nothing has filled.", {"entries_work": False}),
+    R("E5", (PENDING,), T.ENTRY_TTL_ELAPSED, CLOSING, (do.EXPIRE_ENTRIES,),
+      "Nothing has filled within entry_ttl."),
+    R("E5", (PENDING,), T.TARGET_MISSED, CLOSING, (do.EXPIRE_ENTRIES,),
+      "TP1 was touched before anything filled (cancel_if_missed)."),
+    R("E6", LIVE, T.ENTRY_FILLED, None, (do.EXIT_LATE,),
+      "A late fill of an entry that was declared cancelled: exit that quantity, alert.",
+      {"late": True, "keep_late": False}, alert=True),
+    R("E6", LIVE, T.ENTRY_FILLED, None,
+      (do.JOIN, do.RECOMPUTE_BREAK_EVEN, do.STOP_TO_HELD, do.SHARE_RUNGS),
+      "A late fill that late_entry = keep shares over the open rungs.",
+      {"late": True, "keep_late": True}),
+    R("E6", (CLOSING,), T.ENTRY_FILLED, None, (do.EXIT_LATE,),
+      "A late fill while closing: exit that quantity, alert.", {"expired": False}, alert=True),
+    R("E6", (CLOSED,), T.ENTRY_FILLED, CLOSING, (do.EXIT_LATE,),
+      "A late fill after the end: exit that quantity, alert.", alert=True),
+    R("E6", LIVE, T.EXIT_FILLED, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
+      "The exit of a late quantity fills.", {"held": True}),
+    R("E6", LIVE, T.EXIT_FILLED, CLOSING,
+      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+      "The exit of a late quantity leaves nothing held.", {"held": False}),
+    R("E6", LIVE, T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "The exit of a late quantity ends unfilled: declared again."),
+)
+
+TARGET_ROWS: tuple[R, ...] = (
+    R("T1", LIVE, T.RUNG_PART_FILLED, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
+      "A rung fills in part."),
+    R("T2", ENTERING, T.RUNG_HIT, TP1,
+      (do.STOP_TO_BREAK_EVEN, do.CANCEL_ENTRIES, do.FOLD_RUNGS),
+      "The first rung is hit: stop to break-even, then cancel working entries.",
+      {"held": True, "behind": False}),
+    R("T2b", ENTERING, T.RUNG_HIT, CLOSING, GET_OUT,
+      "The first rung is hit but break-even is behind the market: out.",
+      {"held": True, "behind": True, "keep_behind": False}, alert=True),
+    R("T2b", ENTERING, T.RUNG_HIT, TP1, (do.OWE_BREAK_EVEN, do.CANCEL_ENTRIES, do.FOLD_RUNGS),
+      "The same with when_break_even_is_behind = keep: the old stop stays, tried at every poll.",
+      {"held": True, "behind": True, "keep_behind": True}),
+    R("T2b", (TP1,), T.BREAK_EVEN_DUE, None, (do.PULL_TO_BREAK_EVEN,),
+      "Break-even that was behind the market is ahead of it again.", {"behind": False}),
+    R("T2b", (TP1,), T.STOP_REFUSED, CLOSING, GET_OUT,
+      "The venue refuses the move to break-even as behind the market: out.",
+      {"passed": True, "stop_rests": True, "owes_break_even": True, "keep_behind": False}, alert=True),
+    R("T3", AFTER_TP1, T.RUNG_HIT, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
+      "A later rung is hit.", {"held": True, "steps": False}),
+    R("T3", AFTER_TP1, T.RUNG_HIT, None, (do.STEP_STOP, do.FOLD_RUNGS),
+      "A later rung is hit and step_stop follows one rung behind.",
+      {"held": True, "steps": True}),
+    R("T4", ENTERING, T.RUNG_HIT, CLOSING,
+      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+      "The first rung hit leaves nothing held.", {"held": False}),
+    R("T4", AFTER_TP1, T.RUNG_HIT, CLOSING,
+      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+      "A rung hit leaves nothing held.", {"held": False}),
+    R("T5", (TP1,), T.BREAK_EVEN_SEEN, BE, (),
+      "A snapshot shows the stop at break-even or better."),
+    R("T6", (BE,), T.BREAK_EVEN_DUE, TP1, (do.PULL_TO_BREAK_EVEN,),
+      "Break-even was counted anew and lies beyond the stop.", {"behind": False}),
+    R("T6", (BE,), T.BREAK_EVEN_DUE, TP1, (),
+      "The same while it is behind the market: the resting stop stays for now.",
+      {"behind": True}),
+)
+
+STOP_ROWS: tuple[R, ...] = (
+    R("S1", LIVE, T.STOP_TRIGGERED, CLOSING, (do.CANCEL_ENTRIES, do.CANCEL_RUNGS),
+      "The stop has triggered."),
+    R("S1", (CLOSING,), T.EXIT_OVERDUE, None, (do.CHASE,),
+      "What a stop or an exit left unfilled for 2 s is chased; alert at the third try."),
+    R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "An exit ended unfilled: again, every second after a refusal; alert at the third."),
+    R("S2", LIVE, T.STOP_ENDED, None, (do.STOP_AGAIN,),
+      "The stop ended without us: declared again.", alert=True),
+    R("S2", (CLOSING,), T.STOP_ENDED, None, (do.STOP_AGAIN,),
+      "The stop ended without us while something is still held: declared again.", alert=True),
+    R("S2", LIVE, T.STOP_REFUSED, None, (do.STOP_AGAIN,),
+      "The stop was refused and none rests: sent again every second.",
+      {"passed": False, "stop_rests": False, "spent": False}),
+    R("S2", LIVE, T.STOP_REFUSED, CLOSING, GET_OUT,
+      "Three refusals over three seconds and no stop rests: exit at market.",
+      {"passed": False, "stop_rests": False, "spent": True}, alert=True),
+    R("S2", LIVE, T.STOP_REFUSED, CLOSING, GET_OUT,
+      "The stop was refused as behind the market and none rests: exit at market.",
+      {"passed": True, "stop_rests": False}, alert=True),
+    R("S2", LIVE, T.STOP_PASSED, CLOSING, GET_OUT,
+      "The market is strictly beyond the stop and none rests: exit at market, at once.", alert=True),
+    R("S2", LIVE, T.RUNG_ENDED, None, (do.RUNG_AGAIN,),
+      "A rung ended without us: declared again.", {"spent": False}),
+    R("S2", LIVE, T.RUNG_ENDED, None, (do.RUNG_OFF, do.SHARE_RUNGS),
+      "A rung refused three times is off and folds into the others, alert.", {"spent": True}, alert=True),
+    R("S3", (*LIVE, CLOSING), T.STOP_LOOSENED, None, (do.SET_STOP,),
+      "The resting stop is looser than declared, at a price we sent earlier: set it first.", alert=True),
+)
+
+CLOSING_ROWS: tuple[R, ...] = (
+    R("C1", (CLOSING,), T.FLAT_AND_CLEAR, CLOSED, (),
+      "Flat, and nothing of ours rests, seen in a snapshot."),
+    R("C2", (CLOSING,), T.RUNG_PART_FILLED, None, (do.EXIT_TO_HELD,),
+      "A rung fills while closing: counted, the exit shrinks to held."),
+    R("C2", (CLOSING,), T.RUNG_HIT, None, (do.EXIT_TO_HELD,),
+      "A rung is hit while closing: counted, the exit shrinks to held."),
+    R("C2", (CLOSING,), T.STOP_TRIGGERED, None, (do.EXIT_TO_HELD,),
+      "The stop fills while closing: counted, the exit shrinks to held."),
+    R("C2", (CLOSING,), T.EXIT_FILLED, None, (do.EXIT_TO_HELD,),
+      "An exit fills."),
+)
+
+IDLE = (PENDING, CLOSED)
+"""States in which nothing is held and no rung, stop or exit rests."""
+ALL = tuple(State)
+LATER = (HALTED,)
+
+_NOT_BUILT = "not built yet"
+_UNHELD = "nothing is held, so none of these rests"
+_ONCE = "a ladder is opened once"
+_CONFIRMED = "its cancel was declared; the end only confirms it"
+_RESTS = "a stop still rests and protects; the move is tried again at the next poll"
+
+IGNORED: tuple[Ignored, ...] = (
+    Ignored((PENDING, PART), T.ENTRY_ENDED, "another entry still works", {"entries_work": True}),
+    Ignored((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((CLOSING,), T.RUNG_ENDED, "every rung was declared cancelled"),
+    Ignored((CLOSING,), T.STOP_REFUSED, "an exit is under way"),
+    Ignored((CLOSED,), T.STOP_REFUSED, "nothing is held any more"),
+    Ignored((PART, FULL, BE), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
+    Ignored((TP1,), T.STOP_REFUSED, _RESTS, {"stop_rests": True, "passed": False}),
+    Ignored((TP1,), T.STOP_REFUSED, _RESTS,
+            {"stop_rests": True, "passed": True, "owes_break_even": False}),
+    Ignored((TP1,), T.STOP_REFUSED, "when_break_even_is_behind = keep: the old stop stays",
+            {"stop_rests": True, "passed": True, "owes_break_even": True, "keep_behind": True}),
+    Ignored((TP1,), T.BREAK_EVEN_DUE, "the old stop stays; tried at every poll",
+            {"behind": True}),
+    Ignored((CLOSED,), T.FLAT_AND_CLEAR, "already seen"),
+)
+
+_BUILT = tuple(FACTS)
+
+NEVER: tuple[Never, ...] = (
+    *(Never((NEW,), trigger, "nothing is declared before the plan is accepted")
+      for trigger in _BUILT if trigger is not T.PLAN_ACCEPTED),
+    Never((*(s for s in ALL if s not in (NEW, HALTED)),), T.PLAN_ACCEPTED, _ONCE),
+    *(Never(LATER, trigger, _NOT_BUILT) for trigger in _BUILT),
+    *(Never(tuple(s for s in ALL if s not in (NEW, HALTED)), trigger, _NOT_BUILT)
+      for trigger in T if trigger not in FACTS),
+    *(Never((NEW, HALTED), trigger, _NOT_BUILT) for trigger in T if trigger not in FACTS),
+    Never((FULL,), T.ENTRY_FILLED, "no entry works in this state",
+          {"late": False, "entries_work": True}),
+    Never(AFTER_TP1, T.ENTRY_FILLED, "TP1 cancelled every entry", {"late": False}),
+    *(Never((PART, FULL, TP1, BE, CLOSING, CLOSED), trigger, "only while nothing has filled")
+      for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED)),
+    *(Never(IDLE, trigger, _UNHELD)
+      for trigger in (T.RUNG_PART_FILLED, T.RUNG_HIT, T.RUNG_ENDED, T.STOP_TRIGGERED,
+                      T.STOP_ENDED, T.STOP_LOOSENED, T.EXIT_FILLED, T.EXIT_ENDED)),
+    Never((PENDING,), T.STOP_REFUSED, _UNHELD),
+    Never((*IDLE, CLOSING), T.STOP_PASSED, "only while something held waits for its stop"),
+    Never((PENDING, PART, FULL, BE, CLOSING, CLOSED), T.BREAK_EVEN_SEEN,
+          "only looked for after TP1, once"),
+    Never((PENDING, PART, FULL, CLOSING, CLOSED), T.BREAK_EVEN_DUE, "only owed after TP1"),
+    Never((*LIVE, *IDLE), T.EXIT_OVERDUE, "only while closing"),
+    Never((*LIVE, PENDING), T.FLAT_AND_CLEAR, "only looked for while closing"),
+)
+
+ROWS: tuple[R, ...] = (*ENTRY_ROWS, *TARGET_ROWS, *STOP_ROWS, *CLOSING_ROWS)
+CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *NEVER)
+
+TABLE: Table[Instruction] = Table(
+    tuple(State), {trigger: FACTS.get(trigger, ()) for trigger in T}, CELLS
+)
+
+
+def step(
+    ladder: Ladder, event: Event, now_ms: int, quote: Quote | None, table: Table[Instruction]
+) -> tuple[Ladder, R | Ignored]:
+    """Take the one row that fits ``event``, whose facts ``ladder`` has already counted.
+
+    *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in is untouched.
+    """
+    moment = Moment(event, now_ms, quote)
+    cell = table.choose(ladder.state, event.trigger, evaluate(ladder, moment))
+    if isinstance(cell, Ignored):
+        return ladder, cell
+    state = State(table.fire(ladder.state, cell))
+    for instruction in cell.recipe:
+        ladder = instruction.edit(ladder, moment)
+    return replace(ladder, state=state, version=ladder.version + 1), cell

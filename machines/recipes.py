@@ -1,0 +1,322 @@
+"""The instructions a row's recipe is made of: each edits the declared ladder, and nothing else.
+
+A recipe is a tuple of these. `Instruction.roles` names the declared orders it may change; the
+proof in `tests/machines/test_recipes.py` holds it to that. Knows the ladder and the arithmetic;
+knows nothing of states, rows, venues or what rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from machines import pricing
+from machines.ladder import (
+    DeclaredOrder,
+    Ladder,
+    Standing,
+    break_even_px,
+    find,
+    open_shares,
+    replace,
+    with_order,
+)
+from machines.sharing import share_out
+from machines.spec import Anchor
+from machines.words import ZERO, Event, OrderType, Quote, Role
+
+MAX_QUOTE_AGE_MS = 15_000
+"""An older exit-side price is unknown. *Source*: SPEC, words."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """What a row may look at beside the ladder: the event, the market and the time handed in."""
+
+    event: Event
+    now_ms: int
+    quote: Quote | None = None
+
+
+class Instruction(msgspec.Struct, frozen=True):
+    """One step of a recipe. ``says`` is the trader's sentence, used in diagrams."""
+
+    name: str
+    says: str
+    roles: tuple[Role, ...]
+    edit: Callable[[Ladder, Moment], Ladder]
+
+
+def known_exit_px(ladder: Ladder, quote: Quote | None, now_ms: int) -> Decimal | None:
+    """Return the exit-side price, or None when it is unknown or older than 15 s."""
+    if quote is None or now_ms - quote.at_ms > MAX_QUOTE_AGE_MS:
+        return None
+    return quote.exit_px(ladder.direction)
+
+
+def is_behind(ladder: Ladder, price: Decimal, quote: Quote | None, now_ms: int) -> bool:
+    """Tell whether a stop at ``price`` would be at or beyond a known exit-side price."""
+    market = known_exit_px(ladder, quote, now_ms)
+    return market is not None and not ladder.direction.beyond(market, price)
+
+
+def _rounded_exit(ladder: Ladder, value: Decimal) -> Decimal:
+    terms = ladder.terms
+    mode = terms.spec.rounding.exits
+    return pricing.exit_px(value, terms.instrument.tick, ladder.direction, mode)
+
+
+def exit_reference(ladder: Ladder) -> Decimal:
+    """Return what percent stops and targets are taken of now (SPEC §4 ``anchor``)."""
+    if ladder.terms.spec.anchor is Anchor.AVERAGE and ladder.entered_qty:
+        return ladder.average_fill
+    return ladder.terms.start_px
+
+
+def _re_anchored(ladder: Ladder) -> bool:
+    """Tell whether trigger prices still follow the average (they are fixed from TP1 on)."""
+    return ladder.terms.spec.anchor is Anchor.AVERAGE and ladder.break_even is None
+
+
+def _declare_entries(ladder: Ladder, _: Moment) -> Ladder:
+    return replace(
+        ladder,
+        entries=tuple(replace(entry, standing=Standing.WORKING) for entry in ladder.entries),
+    )
+
+
+def _join(ladder: Ladder, moment: Moment) -> Ladder:
+    fill = moment.event.fill
+    if fill is None:
+        return ladder
+    return replace(
+        ladder,
+        entered_qty=ladder.entered_qty + fill.qty,
+        entered_cost=ladder.entered_cost + fill.price * fill.qty,
+        entry_fees=ladder.entry_fees + fill.fee,
+    )
+
+
+def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
+    stop = ladder.stop
+    if stop is None:
+        trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
+        stop = DeclaredOrder(Role.STOP_LOSS, 1, OrderType.STOP_MARKET, ZERO, trigger_px=trigger)
+    elif _re_anchored(ladder) and ladder.terms.spec.stop.percent:
+        trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
+        stop = replace(stop, trigger_px=trigger)
+    return replace(ladder, stop=replace(stop, qty=ladder.held))
+
+
+def _share_rungs(ladder: Ladder, _: Moment) -> Ladder:
+    if _re_anchored(ladder):
+        ladder = _re_price_rungs(ladder)
+    rungs, shares = open_shares(ladder)
+    wanted = share_out(ladder.to_share, ladder.entered_qty, shares, ladder.terms.instrument)
+    for rung, qty in zip(rungs, wanted, strict=True):
+        if rung.qty != qty:
+            ladder = with_order(ladder, replace(rung, qty=qty))
+    return ladder
+
+
+def _re_price_rungs(ladder: Ladder) -> Ladder:
+    reference = exit_reference(ladder)
+    for rung in ladder.rungs:
+        target = ladder.terms.spec.targets[rung.n - 1]
+        if rung.working and target.percent:
+            price = _rounded_exit(ladder, target.at(reference))
+            ladder = with_order(ladder, replace(rung, price=price))
+    return ladder
+
+
+def _fold_rungs(ladder: Ladder, moment: Moment) -> Ladder:
+    if ladder.rungs_qty == ladder.to_share:
+        return ladder
+    return _share_rungs(ladder, moment)
+
+
+def _fix_break_even(ladder: Ladder, _: Moment) -> Ladder:
+    return replace(ladder, break_even=break_even_px(ladder))
+
+
+def _stop_to_break_even(ladder: Ladder, moment: Moment) -> Ladder:
+    ladder = _stop_to_held(_fix_break_even(ladder, moment), moment)
+    return _pull_to_break_even(ladder, moment)
+
+
+def _pull_to_break_even(ladder: Ladder, _: Moment) -> Ladder:
+    if ladder.stop is None or ladder.stop.trigger_px is None or ladder.break_even is None:
+        return ladder
+    trigger = ladder.direction.tighter(ladder.stop.trigger_px, ladder.break_even)
+    return replace(ladder, stop=replace(ladder.stop, trigger_px=trigger))
+
+
+def _owe_break_even(ladder: Ladder, moment: Moment) -> Ladder:
+    return _stop_to_held(_fix_break_even(ladder, moment), moment)
+
+
+def _recompute_break_even(ladder: Ladder, moment: Moment) -> Ladder:
+    return ladder if ladder.break_even is None else _fix_break_even(ladder, moment)
+
+
+def one_rung_behind(ladder: Ladder) -> Decimal | None:
+    """Return the price one rung behind the furthest rung hit, or None before the second."""
+    furthest = max((rung.n for rung in ladder.rungs if rung.standing is Standing.HIT), default=0)
+    behind = find(ladder, Role.TAKE_PROFIT, furthest - 1)
+    return None if behind is None else behind.price
+
+
+def _step_stop(ladder: Ladder, moment: Moment) -> Ladder:
+    ladder = _stop_to_held(ladder, moment)
+    price = one_rung_behind(ladder)
+    if ladder.stop is None or ladder.stop.trigger_px is None or price is None:
+        return ladder
+    trigger = ladder.direction.tighter(ladder.stop.trigger_px, price)
+    return replace(ladder, stop=replace(ladder.stop, trigger_px=trigger))
+
+
+def _drop_entries(ladder: Ladder, standing: Standing) -> Ladder:
+    return replace(
+        ladder,
+        entries=tuple(
+            replace(entry, qty=ZERO, standing=standing) if entry.working else entry
+            for entry in ladder.entries
+        ),
+    )
+
+
+def _cancel_entries(ladder: Ladder, _: Moment) -> Ladder:
+    return _drop_entries(ladder, Standing.CANCELLED)
+
+
+def _expire_entries(ladder: Ladder, _: Moment) -> Ladder:
+    return replace(_drop_entries(ladder, Standing.EXPIRED), expired=True)
+
+
+def _cancel_rungs(ladder: Ladder, _: Moment) -> Ladder:
+    return replace(
+        ladder,
+        rungs=tuple(
+            replace(rung, qty=ZERO, standing=Standing.OFF) if rung.working else rung
+            for rung in ladder.rungs
+        ),
+    )
+
+
+def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
+    return replace(ladder, stop=None)
+
+
+def _declare_exit(ladder: Ladder, qty: Decimal, now_ms: int, not_before_ms: int = 0) -> Ladder:
+    if qty <= ZERO:
+        return ladder
+    order = DeclaredOrder(
+        Role.EXIT,
+        len(ladder.exits) + 1,
+        OrderType.MARKET,
+        qty,
+        not_before_ms=not_before_ms,
+    )
+    since = max(now_ms, not_before_ms)
+    return replace(ladder, exits=(*ladder.exits, order), exit_since_ms=since)
+
+
+def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
+    return _declare_exit(ladder, ladder.held - ladder.exiting, moment.now_ms)
+
+
+def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
+    fill = moment.event.fill
+    return ladder if fill is None else _declare_exit(ladder, fill.qty, moment.now_ms)
+
+
+def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
+    excess = ladder.exiting - ladder.held
+    for order in reversed(ladder.exits):
+        if excess <= ZERO:
+            break
+        cut = min(order.qty, excess)
+        ladder = with_order(ladder, replace(order, qty=order.qty - cut))
+        excess -= cut
+    return ladder
+
+
+def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
+    """Declare anew what an ended exit order has left, after the refusal's pause if it had one."""
+    dead = find(ladder, Role.EXIT, moment.event.n)
+    if dead is None:
+        return ladder
+    ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
+    rest = min(dead.qty, ladder.held - ladder.exiting)
+    return _declare_exit(ladder, rest, moment.now_ms, dead.not_before_ms)
+
+
+def _chase(ladder: Ladder, moment: Moment) -> Ladder:
+    rest = ladder.held - ladder.exiting
+    return replace(
+        _declare_exit(ladder, rest, moment.now_ms),
+        exit_since_ms=moment.now_ms,
+        exit_tries=ladder.exit_tries + 1,
+    )
+
+
+def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
+    if ladder.stop is None:
+        return ladder
+    stop = replace(ladder.stop, gen=ladder.stop.gen + 1, order_filled_qty=ZERO)
+    return replace(ladder, stop=stop, stop_seen=False)
+
+
+def _same(ladder: Ladder, _: Moment) -> Ladder:
+    return ladder
+
+
+def _rung_again(ladder: Ladder, moment: Moment) -> Ladder:
+    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
+    if rung is None:
+        return ladder
+    return with_order(ladder, replace(rung, gen=rung.gen + 1, order_filled_qty=ZERO))
+
+
+def _rung_off(ladder: Ladder, moment: Moment) -> Ladder:
+    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
+    if rung is None:
+        return ladder
+    return with_order(ladder, replace(rung, qty=ZERO, standing=Standing.OFF))
+
+
+_E, _T, _S, _X = (Role.ENTRY,), (Role.TAKE_PROFIT,), (Role.STOP_LOSS,), (Role.EXIT,)
+
+DECLARE_ENTRIES = Instruction("declare_entries", "place each entry", _E, _declare_entries)
+JOIN = Instruction("join", "the fill joins the entry", (), _join)
+STOP_TO_HELD = Instruction("stop_to_held", "stop for all that is held", _S, _stop_to_held)
+SHARE_RUNGS = Instruction("share_rungs", "open rungs share what is held", _T, _share_rungs)
+FOLD_RUNGS = Instruction("fold_rungs", "a rest is folded over the open rungs", _T, _fold_rungs)
+STOP_TO_BREAK_EVEN = Instruction(
+    "stop_to_break_even", "stop to held and to break-even", _S, _stop_to_break_even
+)
+PULL_TO_BREAK_EVEN = Instruction(
+    "pull_to_break_even", "stop to break-even", _S, _pull_to_break_even
+)
+OWE_BREAK_EVEN = Instruction(
+    "owe_break_even", "stop to held, its price stays for now", _S, _owe_break_even
+)
+RECOMPUTE_BREAK_EVEN = Instruction(
+    "recompute_break_even", "break-even counted anew", (), _recompute_break_even
+)
+STEP_STOP = Instruction("step_stop", "stop to held, one rung behind", _S, _step_stop)
+CANCEL_ENTRIES = Instruction("cancel_entries", "cancel working entries", _E, _cancel_entries)
+EXPIRE_ENTRIES = Instruction("expire_entries", "cancel every entry", _E, _expire_entries)
+CANCEL_RUNGS = Instruction("cancel_rungs", "cancel open rungs", _T, _cancel_rungs)
+CANCEL_STOP = Instruction("cancel_stop", "cancel the stop", _S, _cancel_stop)
+EXIT_ALL = Instruction("exit_all", "exit at market", _X, _exit_all)
+EXIT_LATE = Instruction("exit_late", "exit the late quantity at market", _X, _exit_late)
+EXIT_TO_HELD = Instruction("exit_to_held", "the exit shrinks to held", _X, _exit_to_held)
+EXIT_AGAIN = Instruction("exit_again", "exit what is left at market", _X, _exit_again)
+CHASE = Instruction("chase", "exit what is unfilled at market", _X, _chase)
+STOP_AGAIN = Instruction("stop_again", "the stop is declared again", _S, _stop_again)
+SET_STOP = Instruction("set_stop", "set the stop", _S, _same)
+"""A repair: the declaration stands, the difference to what rests is sent."""
+RUNG_AGAIN = Instruction("rung_again", "the rung is declared again", _T, _rung_again)
+RUNG_OFF = Instruction("rung_off", "the rung is off", _T, _rung_off)
