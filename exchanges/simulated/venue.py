@@ -1,0 +1,204 @@
+"""The simulated venue: the port over the engine, and the market that moves by a feed.
+
+Answers at once and in full. Knows time only as the bars and the controller hand it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from exchanges.feeds.bars import Feed
+from exchanges.simulated.engine import Engine
+from exchanges.simulated.ledger import FREE, realised
+from exchanges.simulated.market import Market
+from exchanges.simulated.settings import SimulatedSettings, Slots, check
+from exchanges.simulated.state import Account
+from exchanges.simulated.views import Views
+from machines.words import (
+    ZERO,
+    Capabilities,
+    Fees,
+    Instrument,
+    Key,
+    Mutation,
+    Outcome,
+    Quote,
+    Snapshot,
+)
+
+
+class SimulatedVenue:
+    """One simulated account. *Raises*: InvalidSpec naming every fault of ``settings``.
+
+    ``state`` continues an account from what it was; omitted, a new one opens.
+    """
+
+    def __init__(
+        self,
+        settings: SimulatedSettings,
+        feeds: Mapping[str, Feed],
+        state: Account | None = None,
+    ) -> None:
+        check(settings, feeds)
+        if state is None:
+            state = Account(
+                cash=settings.balance,
+                now_ms=min(feed.times[0] - feed.bar_ms for feed in feeds.values()),
+                played=dict.fromkeys(settings.instruments, 0),
+            )
+        self._settings = settings
+        self._engine = Engine(settings, feeds, state)
+        self._markets = list(self._engine.markets.values())
+        self._views = Views()
+        self._capabilities = Capabilities(
+            exits=settings.exits, position_stop=settings.position_stop
+        )
+
+    # --------------------------------------------------------------------------------- port
+
+    @property
+    def account(self) -> str:
+        """Name the account as the configuration does."""
+        return self._settings.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Say what this venue can do."""
+        return self._capabilities
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Return the known instruments by symbol."""
+        return self._settings.instruments
+
+    def fees(self, symbol: str) -> Fees:
+        """Return the fee rates of a symbol."""
+        return self._settings.fees.get(symbol, FREE)
+
+    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
+        """Name the venue position a ladder of this symbol and side would own."""
+        match self._settings.slots:
+            case Slots.ONE_WAY:
+                slot = ""
+            case Slots.HEDGE:
+                slot = side
+            case Slots.PER_LADDER:
+                slot = ladder_key
+        return Key(self._settings.account, symbol, slot)
+
+    async def snapshot(self, since_ms: int) -> Snapshot:
+        """Read orders, fills, positions, stops and prices: always whole, always of now."""
+        engine, now_ms = self._engine, self._engine.account.now_ms
+        return Snapshot(
+            account=self._settings.account,
+            started_ms=now_ms,
+            as_of_ms=now_ms,
+            views=self._views.show(engine.account.books, engine.changed, since_ms),
+            quotes={
+                market.symbol: Quote(
+                    symbol=market.symbol,
+                    last=last,
+                    at_ms=now_ms,
+                    trading_ms=market.played * market.feed.bar_ms,
+                )
+                for market in self._markets
+                if (last := market.last) is not None
+            },
+        )
+
+    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        """Do mutations in order and return one outcome for each."""
+        return [self._engine.handle(mutation) for mutation in mutations]
+
+    # --------------------------------------------------------------------------- the market
+
+    def next_bar_ms(self) -> int | None:
+        """Return the close of the next bar of any symbol, or None at the feeds' end."""
+        return min(
+            (
+                market.feed.times[market.played]
+                for market in self._markets
+                if market.played < len(market.feed)
+            ),
+            default=None,
+        )
+
+    def next_ms(self, limit_ms: int | None) -> int | None:
+        """Return when something of ours may next change, at most ``limit_ms``.
+
+        Without anything before it: ``limit_ms``, or the last bar's close if that is earlier.
+        None: every bar has happened.
+        """
+        end_ms: int | None = None
+        for market in self._markets:
+            if market.played < len(market.feed) and (
+                end_ms is None or end_ms < market.feed.times[-1]
+            ):
+                end_ms = market.feed.times[-1]
+        if end_ms is None:
+            return None
+        if limit_ms is not None and limit_ms < end_ms:
+            end_ms = limit_ms
+        for market in self._markets:
+            touch_ms = _touch_ms(market, end_ms)
+            if touch_ms is not None:
+                end_ms = touch_ms
+        return end_ms
+
+    def advance(self, now_ms: int) -> None:
+        """Let all bars happen that close up to ``now_ms``; a time that has passed moves nothing."""
+        while True:
+            first: Market | None = None
+            first_ms = now_ms
+            for market in self._markets:
+                touch_ms = _touch_ms(market, first_ms)
+                # At one instant the market named first in the configuration moves first.
+                if touch_ms is not None and (first is None or touch_ms < first_ms):
+                    first, first_ms = market, touch_ms
+            if first is None:
+                break
+            first.skip_to(first.feed.closed_by(first_ms) - 1)
+            self._engine.play(first)
+        for market in self._markets:
+            market.skip_to(max(market.played, market.feed.closed_by(now_ms)))
+        account = self._engine.account
+        account.now_ms = max(account.now_ms, now_ms)
+
+    # ---------------------------------------------------------------------------- the money
+
+    @property
+    def state(self) -> Account:
+        """Return all that this account remembers: enough to continue it elsewhere."""
+        return self._engine.account
+
+    @property
+    def cash(self) -> Decimal:
+        """Return the balance, what fills brought in and paid out, and fees, exactly."""
+        return self._engine.account.cash
+
+    def realised(self, key: Key) -> Decimal:
+        """Return a position's booked profit by average cost, before fees."""
+        book = self._engine.book(key)
+        return ZERO if book is None else realised(book)
+
+    def fees_paid(self, key: Key) -> Decimal:
+        """Return the fees of all fills on a key; negative when rebates were more."""
+        book = self._engine.book(key)
+        return ZERO if book is None else book.fees
+
+    def equity(self) -> Decimal:
+        """Return cash plus what is held, valued at the last prices."""
+        held = ZERO
+        for book in self._engine.account.books:
+            last = self._engine.markets[book.key.symbol].last
+            if book.net_qty and last is not None:
+                held += book.net_qty * last
+        return self.cash + held
+
+
+def _touch_ms(market: Market, end_ms: int) -> int | None:
+    """Return the close of the first bar by ``end_ms`` that reaches something that waits."""
+    end = market.feed.closed_by(end_ms)
+    index = market.next_touch(end)
+    return market.feed.times[index] if index < end else None
