@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from machines.ladder import Ladder
+from machines.ladder import Ladder, order_id
 from machines.lower.pooled import Wanted, WantedOrder
 from machines.observe import Scene
 from machines.recipes import is_behind
@@ -65,6 +65,18 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
     return sorted(found, key=lane)
 
 
+def differs(ladder: Ladder, here: Scene) -> bool:
+    """Tell whether the stop that rests is not the one declared (a move is refused or held back)."""
+    stop = ladder.stop
+    if stop is None or not ladder.held:
+        return False
+    resting = here.view.stop
+    if here.capabilities.position_stop:
+        return resting is None or resting.trigger_px != stop.trigger_px
+    shown = here.orders.get(order_id(ladder.terms, stop))
+    return shown is None or shown.trigger_px != stop.trigger_px or shown.leaves_qty != stop.qty
+
+
 def lane(mutation: Mutation) -> tuple[int, int]:
     """Return a mutation's place in the plan: its lane, then its number."""
     op = type(mutation).__struct_config__.tag
@@ -97,17 +109,14 @@ def _bring(
         return _place(ladder, order)
     if not resting.status.live or order.type is OrderType.MARKET:
         return None
-    moved = resting.price != order.price or resting.trigger_px != order.trigger_px
+    trigger_px = order.trigger_px
+    if trigger_px is not None and trigger_px != resting.trigger_px:
+        if _may_not_move(ladder, trigger_px, here):
+            trigger_px = resting.trigger_px
+    moved = resting.price != order.price or resting.trigger_px != trigger_px
     if not moved and resting.leaves_qty == order.qty:
         return None
-    is_stop = order.role is Role.STOP_LOSS and order.trigger_px is not None
-    if is_stop and resting.trigger_px != order.trigger_px and order.trigger_px is not None:
-        if _may_not_move(ladder, order.trigger_px, here):
-            order_px = resting.trigger_px
-            if resting.leaves_qty == order.qty:
-                return None
-            return _amend(ladder, order, resting, order_px)
-    return _amend(ladder, order, resting, order.trigger_px)
+    return _amend(ladder, order, resting, trigger_px)
 
 
 def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:

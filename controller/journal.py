@@ -1,0 +1,200 @@
+"""The journal: what happened, which row was taken, what was sent; appended before it is sent.
+
+SQLite through apsw, WAL, ``synchronous=FULL``; one writer per state file, held by ``flock``. Each
+record carries a hash of the one before it. Reading is open to anybody while a controller runs.
+Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from machines.errors import RungkeeperError
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE meta (schema INTEGER NOT NULL) STRICT;
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    ladder TEXT NOT NULL,
+    ver INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    wall_ms INTEGER NOT NULL,
+    boot_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT,
+    chain BLOB NOT NULL,
+    UNIQUE (stream, ver)
+) STRICT;
+"""
+_INSERT = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+
+
+class JournalError(RungkeeperError):
+    """The journal cannot be trusted or written: nothing more is sent (RELIABILITY S25)."""
+
+
+class JournalBusy(RungkeeperError):
+    """Another controller holds the state file; the message names it."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record to be appended. ``state`` is the resulting ladder, encoded."""
+
+    at_ms: int
+    account: str
+    position: str
+    ladder: str
+    kind: str
+    data: dict[str, object]
+    state: bytes | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A record as read back; ``data`` is ready for JSON, money as text."""
+
+    seq: int
+    at_ms: int
+    account: str
+    position: str
+    ladder: str
+    kind: str
+    data: dict[str, object]
+
+
+class Journal:
+    """The one writer of a state file.
+
+    *Raises*: JournalBusy when another controller holds it; JournalError when it is not ours or
+    cannot be written.
+    """
+
+    def __init__(self, path: Path, epoch: int = 1) -> None:
+        self._path = path
+        self._epoch = epoch
+        self._lock = _lock(path)
+        try:
+            self._db = _open(path)
+            last = next(iter(self._db.execute(_LAST)), None)
+            self._seq, self._chain = (last[0], last[1]) if last else (0, b"")
+            self._vers = dict(self._db.execute("SELECT stream, max(ver) FROM journal GROUP BY 1"))
+        except apsw.Error as error:
+            raise JournalError(f"state {path}: cannot be opened: {error}") from error
+
+    @property
+    def records(self) -> int:
+        """Return the sequence number of the last record."""
+        return self._seq
+
+    def append(self, drafts: Sequence[Draft], boot_ms: int = 0) -> None:
+        """Make every draft durable, all or none.
+
+        *Raises*: JournalError; nothing may be sent after it.
+        """
+        if not drafts:
+            return
+        seq, chain, vers = self._seq, self._chain, dict[str, int]()
+        rows: list[tuple[object, ...]] = []
+        for draft in drafts:
+            seq += 1
+            ver = vers.get(draft.position, self._vers.get(draft.position, 0)) + 1
+            vers[draft.position] = ver
+            body = msgspec.json.encode(draft.data).decode()
+            state = None if draft.state is None else draft.state.decode()
+            chain = link(chain, draft.position, ver, draft.at_ms, draft.kind, body, state)
+            rows.append(
+                (seq, draft.account, draft.position, draft.ladder, ver, self._epoch, draft.at_ms,
+                 boot_ms, draft.kind, body, state, chain)
+            )  # fmt: skip
+        try:
+            with self._db:
+                self._db.executemany(_INSERT, rows)
+        except apsw.Error as error:
+            raise JournalError(f"state {self._path}: cannot be written: {error}") from error
+        self._seq, self._chain = seq, chain
+        self._vers.update(vers)
+
+    def close(self) -> None:
+        """Close the file and let it go."""
+        self._db.close()
+        os.close(self._lock)
+
+
+_LAST = "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
+
+
+def link(
+    chain: bytes, stream: str, ver: int, at_ms: int, kind: str, body: str, state: str | None
+) -> bytes:
+    """Return the hash that ties a record to the one before it."""
+    text = f"{stream}\x00{ver}\x00{at_ms}\x00{kind}\x00{body}\x00{state or ''}"
+    return hashlib.blake2b(chain + text.encode(), digest_size=16).digest()
+
+
+def _lock(path: Path) -> int:
+    """Hold the lock file beside the state file; the kernel lets it go when we die."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise JournalError(f"state {path}: cannot be locked: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(handle, 64).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise JournalBusy(
+            f"state {path}: held by another controller (process {owner}); one owner at a time"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
+
+
+def _open(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path))
+    db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if not tables:
+        with db:
+            db.execute(_SCHEMA)
+            db.execute("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
+    elif not {"meta", "journal"} <= tables:
+        raise JournalError(f"state {path}: not a Rungkeeper state file")
+    found = next(iter(db.execute("SELECT schema FROM meta")))[0]
+    if found != SCHEMA_VERSION:
+        raise JournalError(
+            f"state {path}: has schema {found}; this version reads {SCHEMA_VERSION}"
+        )
+    return db
+
+
+def read(path: Path, positions: Iterable[str] = ()) -> Iterator[Record]:
+    """Read the records in order, without disturbing a running controller.
+
+    *Raises*: JournalError when there is no such file or it is not a journal.
+    """
+    if not path.is_file():
+        raise JournalError(f"state {path}: no such file; `rungkeeper run` writes it")
+    sql = "SELECT seq, wall_ms, account, stream, ladder, kind, body FROM journal"
+    names = list(positions)
+    if names:
+        sql += f" WHERE stream IN ({','.join('?' * len(names))})"
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        for seq, at_ms, account, stream, ladder, kind, body in db.execute(
+            sql + " ORDER BY seq", names
+        ):
+            yield Record(seq, at_ms, account, stream, ladder, kind, msgspec.json.decode(body))
+    except (apsw.Error, msgspec.DecodeError) as error:
+        raise JournalError(f"state {path}: cannot be read: {error}") from error

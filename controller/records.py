@@ -1,0 +1,139 @@
+"""What is written down: events, rows, intents and outcomes as journal drafts (SPEC §12).
+
+One place decides the shape of `history --json`. Money is text in plain decimal.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from controller.journal import Draft
+from machines.core import Taken
+from machines.grammar import Row
+from machines.ladder import Ladder, State, parse_order_id
+from machines.words import (
+    AmendOrder,
+    CancelOrder,
+    Event,
+    Fill,
+    Mutation,
+    Outcome,
+    OutcomeKind,
+    PlaceOrder,
+    Role,
+    plain,
+)
+
+
+def _op(mutation: Mutation) -> str:
+    return str(mutation.__struct_config__.tag)
+
+
+def describe(mutation: Mutation) -> dict[str, object]:
+    """Describe a mutation: op, role, rung, quantities and prices that it sets."""
+    found: dict[str, object] = {"op": _op(mutation), "role": mutation.role.value}
+    if mutation.role is Role.TAKE_PROFIT:
+        found["rung"] = mutation.n
+    elif mutation.role is Role.ENTRY:
+        found["n"] = mutation.n
+    if isinstance(mutation, PlaceOrder | AmendOrder):
+        found["type"] = mutation.type.value
+        found["client_order_id"] = mutation.client_order_id
+        _put(found, price=mutation.price, trigger_px=mutation.trigger_px)
+        found["qty"] = plain(mutation.qty)
+    if isinstance(mutation, PlaceOrder):
+        found["side"] = mutation.side.value
+    elif isinstance(mutation, CancelOrder):
+        found["client_order_id"] = mutation.client_order_id
+    elif not isinstance(mutation, AmendOrder):
+        _put(found, trigger_px=mutation.trigger_px, qty=mutation.qty)
+    return found
+
+
+def _put(found: dict[str, object], **money: Decimal | None) -> None:
+    found.update({name: plain(value) for name, value in money.items() if value is not None})
+
+
+class Scribe:
+    """Writes one ladder's drafts; carries its names so that callers need not."""
+
+    def __init__(self, ladder: Ladder, at_ms: int) -> None:
+        spec = ladder.terms.spec
+        self._ladder = ladder
+        self._names = (at_ms, spec.account, spec.name, spec.ladder)
+        self.drafts: list[Draft] = []
+
+    def _write(self, kind: str, data: dict[str, object], state: bytes | None = None) -> None:
+        self.drafts.append(Draft(*self._names, kind, data, state))
+
+    def rows(self, taken: tuple[Taken, ...], repairs: tuple[Mutation, ...]) -> None:
+        """Write fills, the rows they took, alerts, and an intent for each mutation to be sent."""
+        for step in taken:
+            if step.event.fill is not None:
+                self._write("fill", _fill(self._ladder, step.event))
+            if isinstance(step.cell, Row):
+                self._write("transition", _transition(step))
+                if step.cell.alert:
+                    self._write("alert", {"row": step.cell.label, "text": step.cell.says})
+        for step in taken:
+            for mutation in step.mutations:
+                self._write("intent", describe(mutation))
+        for mutation in repairs:
+            self._write("intent", {**describe(mutation), "repair": True})
+
+    def outcome(self, mutation: Mutation, outcome: Outcome) -> None:
+        """Write how a mutation ended."""
+        data = {**describe(mutation), "outcome": outcome.kind.value}
+        if outcome.kind is OutcomeKind.REFUSED:
+            data["reason"] = outcome.refusal.value if outcome.refusal else "other"
+            data["text"] = outcome.text
+        self._write("outcome", data)
+
+    def alert(self, text: str) -> None:
+        """Write something a person should hear of."""
+        self._write("alert", {"text": text})
+
+    def state(self, ladder: Ladder) -> None:
+        """Put the resulting ladder on the last draft."""
+        if self.drafts:
+            encoded = msgspec.json.encode(ladder)
+            self.drafts[-1] = msgspec.structs.replace(self.drafts[-1], state=encoded)
+
+
+def _transition(step: Taken) -> dict[str, object]:
+    assert isinstance(step.cell, Row)
+    before = None if step.before == State.NEW else str(step.before)
+    data: dict[str, object] = {
+        "row": step.cell.label,
+        "trigger": step.event.trigger.value,
+        "from": before,
+        "to": str(step.after),
+        "mutations": [describe(mutation) for mutation in step.mutations],
+    }
+    if step.event.reason:
+        data["reason"] = step.event.reason
+    return data
+
+
+def _fill(ladder: Ladder, event: Event) -> dict[str, object]:
+    fill: Fill | None = event.fill
+    assert fill is not None and event.role is not None
+    data: dict[str, object] = {"role": event.role.value}
+    if event.role is Role.TAKE_PROFIT:
+        data["rung"] = event.n
+    elif event.role is Role.ENTRY:
+        data["n"] = event.n
+    data |= {
+        "side": fill.side.value,
+        "price": plain(fill.price),
+        "qty": plain(fill.qty),
+        "fee": plain(fill.fee),
+        "liquidity": fill.liquidity.value,
+        "fill_id": fill.fill_id,
+        "client_order_id": fill.client_order_id,
+    }
+    if parse_order_id(ladder.terms, fill.client_order_id) is None:
+        del data["client_order_id"]
+    return data

@@ -1,0 +1,84 @@
+"""Drives one account whose market is a feed: when to look next, and the market's turn before ours.
+
+At one instant the venue moves first, then the keeper polls and acts (SPEC §11). Bars that touch
+nothing of ours are passed over without waking anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller.clock import FeedClock
+from controller.keeper import Keeper
+from exchanges.feeds import Feed
+from exchanges.simulated import SimulatedVenue
+
+
+class FeedRunner:
+    """One account's timetable on a feed. ``poll_ms`` None polls at every bar's close."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        venue: SimulatedVenue,
+        feeds: Mapping[str, Feed],
+        clock: FeedClock,
+        poll_ms: int | None,
+    ) -> None:
+        self._feeds = feeds
+        self._keeper = keeper
+        self._venue = venue
+        self._clock = clock
+        self._poll_ms = poll_ms
+        self._anchor_ms = clock.now_ms()
+        self._ticket = clock.join()
+
+    async def run(self) -> None:
+        """Keep the account until its feed ends."""
+        try:
+            while (wake_ms := self.next_wake_ms()) is not None:
+                await self._clock.sleep_until_ms(wake_ms, self._ticket)
+                now_ms = self._clock.now_ms()
+                self._venue.advance(now_ms)
+                await self._keeper.settle(now_ms)
+        finally:
+            self._clock.leave(self._ticket)
+
+    def next_wake_ms(self) -> int | None:
+        """Return when to look next, or None when the feed has ended."""
+        bar_ms = self._venue.next_bar_ms()
+        if bar_ms is None:
+            return None
+        now_ms = self._clock.now_ms()
+        watches = [kept.watch for kept in self._keeper.open if not kept.parked]
+        exact = [w.at_ms for w in watches if w.at_ms is not None and w.at_ms > now_ms]
+        if any(w.every_poll for w in watches) or self._keeper.eager(now_ms):
+            found = self._grid(bar_ms if self._poll_ms is None else now_ms + 1)
+        else:
+            found = self._next_change_ms(bar_ms)
+        return min([found, *exact])
+
+    def _next_change_ms(self, bar_ms: int) -> int:
+        """Return the poll after the first bar that may change something, or a trading deadline."""
+        limits: list[int] = self._keeper.starts_ms()
+        for kept in self._keeper.open:
+            due = kept.watch.trading_ms
+            if due is not None:
+                at_ms = self._when_traded_ms(kept.ladder.terms.key.symbol, due)
+                if at_ms is not None:
+                    limits.append(at_ms)
+        limit = min((at for at in limits if at >= bar_ms), default=None)
+        found = self._venue.next_ms(limit)
+        return self._grid(bar_ms if found is None else found)
+
+    def _when_traded_ms(self, symbol: str, trading_ms: int) -> int | None:
+        """Return when a feed's trading time reaches ``trading_ms``: on candles, bars count."""
+        feed = self._feeds[symbol]
+        bars = -(-trading_ms // feed.bar_ms)
+        return feed.times[bars - 1] if 0 < bars <= len(feed) else None
+
+    def _grid(self, at_ms: int) -> int:
+        """Return the first poll at or after a time."""
+        if self._poll_ms is None:
+            return at_ms
+        return self._anchor_ms + -(-(at_ms - self._anchor_ms) // self._poll_ms) * self._poll_ms
