@@ -14,7 +14,7 @@ from machines.ladder import Ladder, replace
 from machines.lower.pooled import lower
 from machines.plan import plan
 from machines.position import TABLE, step
-from machines.recipes import Instruction
+from machines.recipes import Instruction, Moment
 from machines.words import (
     CancelOrder,
     Capabilities,
@@ -64,18 +64,19 @@ def advance(
     *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in stays as it was.
     """
     here = observe.scene(view, quote, now_ms, capabilities)
+    sent = len(ladder.exits)
     taken: list[Taken] = []
     for fill in observe.fill_events(ladder, here):
         ladder, event = observe.count_fill(ladder, fill, here)
-        ladder = _take(ladder, event, now_ms, quote, table, taken)
+        ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
     for event in asked:
-        ladder = _take(ladder, event, now_ms, quote, table, taken)
+        ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
     for states, detect in observe.DETECTORS:
         if ladder.state not in states:
             continue
         ladder, events = detect(ladder, here)
         for event in events:
-            ladder = _take(ladder, event, now_ms, quote, table, taken)
+            ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
     mutations = tuple(plan(ladder, lower(ladder, capabilities), here))
     told, repairs = _attribute(taken, mutations)
     return Advance(_remember(ladder, mutations), told, mutations, repairs)
@@ -100,15 +101,10 @@ def _attribute(
 
 
 def _take(
-    ladder: Ladder,
-    event: Event,
-    now_ms: int,
-    quote: Quote | None,
-    table: Table[Instruction],
-    taken: list[Taken],
+    ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list[Taken]
 ) -> Ladder:
-    after, cell = step(ladder, event, now_ms, quote, table)
-    taken.append(Taken(event, cell, ladder.state, after.state))
+    after, cell = step(ladder, moment, table)
+    taken.append(Taken(moment.event, cell, ladder.state, after.state))
     return after
 
 
@@ -149,6 +145,6 @@ def answer(
     ladder, event = observe.count_refusal(
         ladder, mutation.role, mutation.n, outcome.refusal, now_ms
     )
-    ladder = _take(ladder, event, now_ms, quote, table, taken)
+    ladder = _take(ladder, Moment(event, now_ms, quote, len(ladder.exits)), table, taken)
     return ladder, tuple(taken)
 

@@ -27,7 +27,7 @@ from machines.ladder import (
     replace,
     with_order,
 )
-from machines.recipes import known_exit_px
+from machines.recipes import is_passed, known_exit_px
 from machines.sharing import min_rung_qty, weights
 from machines.words import (
     ZERO,
@@ -236,10 +236,9 @@ def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the market strictly beyond a stop that does not rest (SPEC §4 *Behind the market*)."""
     if ladder.stop is None or ladder.stop.trigger_px is None or not ladder.held:
         return ladder, []
-    market = known_exit_px(ladder, here.quote, here.now_ms)
-    if market is None or _resting_px(ladder, here) is not None:
+    if _resting_px(ladder, here) is not None:
         return ladder, []
-    if not ladder.direction.beyond(ladder.stop.trigger_px, market):
+    if not is_passed(ladder, ladder.stop.trigger_px, here.quote, here.now_ms):
         return ladder, []
     return ladder, [Event(Trigger.STOP_PASSED, here.now_ms, Role.STOP_LOSS, 1)]
 

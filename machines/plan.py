@@ -11,7 +11,7 @@ from decimal import Decimal
 from machines.ladder import Ladder, order_id
 from machines.lower.pooled import Wanted, WantedOrder
 from machines.observe import Scene
-from machines.recipes import is_behind
+from machines.recipes import is_behind, is_passed
 from machines.words import (
     AmendOrder,
     CancelOrder,
@@ -68,7 +68,7 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
 def differs(ladder: Ladder, here: Scene) -> bool:
     """Tell whether the stop that rests is not the one declared (a move is refused or held back)."""
     stop = ladder.stop
-    if stop is None or not ladder.held:
+    if stop is None or not stop.qty:
         return False
     resting = here.view.stop
     if here.capabilities.position_stop:
@@ -88,15 +88,22 @@ def _position_stop(ladder: Ladder, wanted: Wanted, here: Scene) -> SetStop | Non
     if price is None or here.now_ms < wanted.stop_not_before_ms:
         return None
     resting = here.view.stop
-    if resting is not None:
-        if resting.trigger_px == price or _may_not_move(ladder, price, here):
+    if resting is None:
+        if _may_not_place(ladder, price, here):
             return None
+    elif resting.trigger_px == price or _may_not_move(ladder, price, here):
+        return None
     return SetStop(ladder.terms.key, price, wanted.stop_qty)
 
 
 def _may_not_move(ladder: Ladder, price: Decimal, here: Scene) -> bool:
     """Tell whether a resting stop must stay because ``price`` is behind the market (SPEC §4)."""
     return is_behind(ladder, price, here.quote, here.now_ms)
+
+
+def _may_not_place(ladder: Ladder, price: Decimal, here: Scene) -> bool:
+    """Tell whether the market is already through a stop at ``price`` (RELIABILITY S20)."""
+    return is_passed(ladder, price, here.quote, here.now_ms)
 
 
 def _bring(
@@ -106,7 +113,8 @@ def _bring(
     if here.now_ms < order.not_before_ms:
         return None
     if resting is None:
-        return _place(ladder, order)
+        through = order.trigger_px is not None and _may_not_place(ladder, order.trigger_px, here)
+        return None if through else _place(ladder, order)
     if not resting.status.live or order.type is OrderType.MARKET:
         return None
     trigger_px = order.trigger_px

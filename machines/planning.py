@@ -23,7 +23,8 @@ from machines.ladder import (
     fold_entry_fill,
     ladder_prefix,
 )
-from machines.position import TABLE, step
+from machines.position import step
+from machines.recipes import Moment
 from machines.sharing import ceil_to
 from machines.spec import Anchor, BreakEven, LadderSpec, WhenBehind
 from machines.words import (
@@ -270,7 +271,7 @@ def open_ladder(
 def accept(ladder: Ladder, quote: Quote, now_ms: int) -> Ladder:
     """Take E1: declare the entries."""
     event = Event(Trigger.PLAN_ACCEPTED, now_ms)
-    return step(ladder, event, now_ms, quote, TABLE)[0]
+    return step(ladder, Moment(event, now_ms, quote))[0]
 
 
 class PreviewOrder(msgspec.Struct, frozen=True):
@@ -401,5 +402,5 @@ def _fill(
         ladder = fold_entry_fill(ladder, entry.n, fill)
         assert not is_late(ladder, entry.n), "a preview cancels nothing"
         event = Event(Trigger.ENTRY_FILLED, 0, Role.ENTRY, entry.n, fill)
-        ladder = step(ladder, event, 0, None, TABLE)[0]
+        ladder = step(ladder, Moment(event, 0))[0]
     return ladder

@@ -16,7 +16,6 @@ from machines.facts import FACTS, evaluate
 from machines.grammar import Cell, Ignored, Never, Row, Table
 from machines.ladder import LIVE, Ladder, State, replace
 from machines.recipes import Instruction, Moment
-from machines.words import Event, Quote
 from machines.words import Trigger as T
 
 NEW = State.NEW
@@ -229,14 +228,13 @@ TABLE: Table[Instruction] = Table(
 
 
 def step(
-    ladder: Ladder, event: Event, now_ms: int, quote: Quote | None, table: Table[Instruction]
+    ladder: Ladder, moment: Moment, table: Table[Instruction] = TABLE
 ) -> tuple[Ladder, R | Ignored]:
-    """Take the one row that fits ``event``, whose facts ``ladder`` has already counted.
+    """Take the one row that fits the event, whose facts ``ladder`` has already counted.
 
     *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in is untouched.
     """
-    moment = Moment(event, now_ms, quote)
-    cell = table.choose(ladder.state, event.trigger, evaluate(ladder, moment))
+    cell = table.choose(ladder.state, moment.event.trigger, evaluate(ladder, moment))
     if isinstance(cell, Ignored):
         return ladder, cell
     state = State(table.fire(ladder.state, cell))

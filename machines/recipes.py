@@ -37,6 +37,8 @@ class Moment(msgspec.Struct, frozen=True):
     event: Event
     now_ms: int
     quote: Quote | None = None
+    exits_sent: int = 0
+    """How many exits were declared before this poll; later ones are not sent yet and may grow."""
 
 
 class Instruction(msgspec.Struct, frozen=True):
@@ -59,6 +61,12 @@ def is_behind(ladder: Ladder, price: Decimal, quote: Quote | None, now_ms: int) 
     """Tell whether a stop at ``price`` would be at or beyond a known exit-side price."""
     market = known_exit_px(ladder, quote, now_ms)
     return market is not None and not ladder.direction.beyond(market, price)
+
+
+def is_passed(ladder: Ladder, price: Decimal, quote: Quote | None, now_ms: int) -> bool:
+    """Tell whether the known exit-side price is strictly beyond a stop at ``price``."""
+    market = known_exit_px(ladder, quote, now_ms)
+    return market is not None and ladder.direction.beyond(price, market)
 
 
 def _rounded_exit(ladder: Ladder, value: Decimal) -> Decimal:
@@ -208,27 +216,31 @@ def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=None)
 
 
-def _declare_exit(ladder: Ladder, qty: Decimal, now_ms: int, not_before_ms: int = 0) -> Ladder:
+def _declare_exit(
+    ladder: Ladder, qty: Decimal, moment: Moment, not_before_ms: int = 0
+) -> Ladder:
+    """Declare a market exit, or let one that this poll declared already grow by it."""
     if qty <= ZERO:
         return ladder
-    order = DeclaredOrder(
-        Role.EXIT,
-        len(ladder.exits) + 1,
-        OrderType.MARKET,
-        qty,
-        not_before_ms=not_before_ms,
-    )
-    since = max(now_ms, not_before_ms)
-    return replace(ladder, exits=(*ladder.exits, order), exit_since_ms=since)
+    exits = ladder.exits
+    if len(exits) > moment.exits_sent:
+        exits = (*exits[:-1], replace(exits[-1], qty=exits[-1].qty + qty))
+    else:
+        n = len(exits) + 1
+        order = DeclaredOrder(
+            Role.EXIT, n, OrderType.MARKET, qty, not_before_ms=not_before_ms
+        )
+        exits = (*exits, order)
+    return replace(ladder, exits=exits, exit_since_ms=max(moment.now_ms, not_before_ms))
 
 
 def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
-    return _declare_exit(ladder, ladder.held - ladder.exiting, moment.now_ms)
+    return _declare_exit(ladder, ladder.held - ladder.exiting, moment)
 
 
 def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
     fill = moment.event.fill
-    return ladder if fill is None else _declare_exit(ladder, fill.qty, moment.now_ms)
+    return ladder if fill is None else _declare_exit(ladder, fill.qty, moment)
 
 
 def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
@@ -249,13 +261,13 @@ def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
         return ladder
     ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
     rest = min(dead.qty, ladder.held - ladder.exiting)
-    return _declare_exit(ladder, rest, moment.now_ms, dead.not_before_ms)
+    return _declare_exit(ladder, rest, moment, dead.not_before_ms)
 
 
 def _chase(ladder: Ladder, moment: Moment) -> Ladder:
     rest = ladder.held - ladder.exiting
     return replace(
-        _declare_exit(ladder, rest, moment.now_ms),
+        _declare_exit(ladder, rest, moment),
         exit_since_ms=moment.now_ms,
         exit_tries=ladder.exit_tries + 1,
     )

@@ -65,7 +65,7 @@ def lower(ladder: Ladder, capabilities: Capabilities) -> Wanted:
     orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]
     orders += [_wanted(ladder, order, out) for order in ladder.exits if order.qty]
     stop = ladder.stop
-    if stop is None or not ladder.held:
+    if stop is None or not stop.qty:
         return Wanted(tuple(orders), ladder.terms.prefix)
     if capabilities.position_stop:
         return Wanted(
