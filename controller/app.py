@@ -5,18 +5,22 @@ The composition root: the only module that knows every room. Holds no behaviour 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from importlib.resources import files
 from pathlib import Path
+
+from decimal import Decimal
 
 import anyio
 import msgspec
 
 from controller.clock import FeedClock
-from controller.config import Config
+from controller.config import Config, parse
 from controller.config_accounts import AccountSettings
 from controller.journal import Journal
-from controller.keeper import Kept, Keeper
+from controller.keeper import Keeper
 from controller.runner import FeedRunner
+from controller.screen import Screen
 from exchanges import feeds
 from exchanges.feeds import Feed
 from exchanges.simulated import SimulatedVenue
@@ -58,10 +62,10 @@ def build_account(settings: AccountSettings, base_dir: Path) -> Account:
     return Account(settings, venue, loaded)
 
 
-def start_px(account: Account, spec: LadderSpec) -> int:
-    """Return the index of the bar at whose close a plan would start."""
+def start_px(account: Account, spec: LadderSpec) -> Decimal:
+    """Return the price a plan would start from: the close of the first bar at which it may."""
     feed = account.feeds[spec.symbol]
-    return min(feed.closed_by((spec.not_before_ms or 0) - 1), len(feed) - 1)
+    return feed.close_px(min(feed.closed_by((spec.not_before_ms or 0) - 1), len(feed) - 1))
 
 
 def check_plans(config: Config, accounts: dict[str, Account]) -> None:
@@ -72,8 +76,7 @@ def check_plans(config: Config, accounts: dict[str, Account]) -> None:
     faults: list[str] = []
     for k, spec in enumerate(config.positions, 1):
         account = accounts[spec.account]
-        reference = account.feeds[spec.symbol].close_px(start_px(account, spec))
-        found = check(spec, reference, setting_of(account, spec.symbol))
+        found = check(spec, start_px(account, spec), setting_of(account, spec.symbol))
         faults += [f"{config.source}: positions[{k}] ({spec.name}): {fault}" for fault in found]
     if faults:
         raise InvalidSpec(faults)
@@ -85,45 +88,95 @@ def setting_of(account: Account, symbol: str) -> Setting:
     return Setting(venue.instruments[symbol], venue.fees(symbol), venue.capabilities)
 
 
-class Run(msgspec.Struct, frozen=True):
-    """A run ready to start."""
+def build_accounts(config: Config) -> dict[str, Account]:
+    """Load every account's feeds and check every plan against them; nothing is sent.
 
-    config: Config
-    accounts: dict[str, Account]
-    journal: Journal
-    keepers: dict[str, Keeper]
-
-
-def prepare(config: Config, on_change: Callable[[Kept], None] = lambda _: None) -> Run:
-    """Load everything a run needs; nothing has been sent yet.
-
-    *Raises*: InvalidSpec, BadFeed, JournalBusy, JournalError.
+    *Raises*: InvalidSpec, BadFeed.
     """
     accounts = {
         name: build_account(settings, config.base_dir)
         for name, settings in config.accounts.items()
     }
     check_plans(config, accounts)
-    journal = Journal(config.controller.state)
-    keepers = {
-        name: Keeper(
-            account.venue,
-            journal,
-            [plan for plan in config.positions if plan.account == name],
-            on_change,
+    return accounts
+
+
+async def drive(
+    config: Config, accounts: dict[str, Account], keepers: dict[str, Keeper]
+) -> None:
+    """Keep every account, each in a task of its own, until its feed ends or a signal comes."""
+    first = [feed.times[0] for account in accounts.values() for feed in account.feeds.values()]
+    paces = [s.speed for s in config.accounts.values() if s.speed is not None]
+    start_ms = min(first)
+    # Just before the first close, so that the first poll, like every other, is waited for.
+    clock = FeedClock(start_ms - 1, float(min(paces)) if paces else None)
+    runners = {
+        name: FeedRunner(
+            keepers[name], account.venue, account.feeds, clock, start_ms, account.settings.poll_ms
         )
         for name, account in accounts.items()
     }
-    return Run(config, accounts, journal, keepers)
+    async with anyio.create_task_group() as watching:
+        watching.start_soon(_stop_on_signal, watching.cancel_scope)
+        async with anyio.create_task_group() as tasks:
+            for name, runner in runners.items():
+                tasks.start_soon(runner.run, name=f"account {name}")
+        watching.cancel_scope.cancel()
 
 
-async def drive(run: Run, speed: float | None) -> None:
-    """Run every account until its feed ends."""
-    first = [feed.times[0] for account in run.accounts.values() for feed in account.feeds.values()]
-    clock = FeedClock(min(first), speed)
-    async with anyio.create_task_group() as tasks:
-        for name, account in run.accounts.items():
-            runner = FeedRunner(
-                run.keepers[name], account.venue, account.feeds, clock, account.settings.poll_ms
-            )
-            tasks.start_soon(runner.run, name=f"account {name}")
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    """End the run at SIGINT or SIGTERM; orders are left resting."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+def run(config: Config | None, *, quiet: bool = False) -> int:
+    """Run a configuration, or the demonstration, to its end; return the exit code.
+
+    *Raises*: InvalidSpec, BadFeed, JournalBusy, JournalError.
+    """
+    demonstration = config is None
+    if config is None:
+        config = demo_config()
+    accounts = build_accounts(config)
+    state = config.controller.state
+    if demonstration:
+        remove_state(state)
+    journal = Journal(state)
+    try:
+        if journal.records:
+            raise InvalidSpec(
+                [f"state {state}: holds {journal.records} records of an earlier run; "
+                 "continuing one is not built yet (step 2): name another file or remove it"]
+            )  # fmt: skip
+        return _run(config, accounts, journal, quiet=quiet)
+    finally:
+        journal.close()
+
+
+def _run(
+    config: Config, accounts: dict[str, Account], journal: Journal, *, quiet: bool
+) -> int:
+    keepers: dict[str, Keeper] = {}
+    screen = Screen(keepers, quiet=quiet)
+    for name, account in accounts.items():
+        plans = [plan for plan in config.positions if plan.account == name]
+        keepers[name] = Keeper(account.venue, journal, plans, screen.changed)
+    with screen:
+        anyio.run(drive, config, accounts, keepers)
+    notes = [text for keeper in keepers.values() for text in keeper.refused]
+    screen.summary([*notes, f"journal: {config.controller.state}"])
+    return 1 if notes else 0
+
+
+def demo_config() -> Config:
+    """Return the demonstration's configuration: a seeded market, six plans and more."""
+    text = files("controller").joinpath("demo.toml").read_text(encoding="utf-8")
+    return parse(text, "the demonstration", Path.cwd(), {})
+
+
+def remove_state(state: Path) -> None:
+    """Remove what an earlier demonstration left."""
+    for suffix in ("", "-wal", "-shm"):
+        state.with_name(state.name + suffix).unlink(missing_ok=True)

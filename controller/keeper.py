@@ -15,6 +15,7 @@ from controller.records import Scribe
 from exchanges.venue import Venue
 from machines import core, observe
 from machines.errors import BrokenInvariant, ForbiddenTransition
+from machines.grammar import Row
 from machines.ladder import Ladder, State
 from machines.planning import Setting, open_ladder, refuse_at_start
 from machines.spec import LadderSpec, WhenBusy
@@ -32,6 +33,8 @@ class Kept(msgspec.Struct):
     view: View
     watch: Watch
     last_row: str = ""
+    closing_row: str = ""
+    """The label of the row that led to CLOSING."""
     parked: str = ""
     """Why it is not managed any more; empty while it is."""
 
@@ -52,7 +55,7 @@ class Keeper:
         venue: Venue,
         journal: Journal,
         plans: Sequence[LadderSpec],
-        on_change: Callable[[Kept], None] = lambda _: None,
+        on_change: Callable[[Kept, int], None] = lambda kept, now_ms: None,
     ) -> None:
         self.venue = venue
         self.kept: dict[str, Kept] = {}
@@ -152,10 +155,18 @@ class Keeper:
         scribe.state(done.ladder)
         drafts += scribe.drafts
         sends += [(kept, mutation) for mutation in done.mutations]
-        if done.taken:
-            kept.last_row = _label(done.taken)
-            self._on_change(kept)
+        self._tell(kept, done.taken, now_ms)
         return bool(done.taken or done.mutations)
+
+    def _tell(self, kept: Kept, taken: Sequence[core.Taken], now_ms: int) -> None:
+        """Note what a person would want to hear, and pass it on."""
+        for step in taken:
+            if isinstance(step.cell, Row):
+                kept.last_row = f"{step.cell.label} {step.event.trigger.value}"
+                if step.after == State.CLOSING and step.before != State.CLOSING:
+                    kept.closing_row = step.cell.label
+        if taken:
+            self._on_change(kept, now_ms)
 
     def _take_outcomes(
         self,
@@ -175,6 +186,7 @@ class Keeper:
                 kept.watch = Watch(every_poll=True, at_ms=now_ms)
                 scribe.rows(taken, ())
                 scribe.state(ladder)
+                self._tell(kept, taken, now_ms)
             drafts += scribe.drafts
         self._journal.append(drafts)
 
@@ -269,8 +281,3 @@ def _due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:
     due = watched.trading_ms
     return due is not None and quote is not None and due <= quote.trading_ms
 
-
-def _label(taken: Sequence[core.Taken]) -> str:
-    last = taken[-1]
-    label = getattr(last.cell, "label", "")
-    return f"{label} {last.event.trigger.value}".strip()

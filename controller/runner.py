@@ -23,6 +23,7 @@ class FeedRunner:
         venue: SimulatedVenue,
         feeds: Mapping[str, Feed],
         clock: FeedClock,
+        start_ms: int,
         poll_ms: int | None,
     ) -> None:
         self._feeds = feeds
@@ -30,7 +31,7 @@ class FeedRunner:
         self._venue = venue
         self._clock = clock
         self._poll_ms = poll_ms
-        self._anchor_ms = clock.now_ms()
+        self._anchor_ms = start_ms
         self._ticket = clock.join()
 
     async def run(self) -> None:
