@@ -21,6 +21,7 @@ from controller.config_values import (
     choice,
     count,
     fee_rate,
+    listed,
     poll_ms,
     positive,
     ratio,
@@ -28,6 +29,7 @@ from controller.config_values import (
     speed,
     text,
 )
+from exchanges.simulated import PricePath, Slots
 from machines.words import ZERO, ExitStyle, Fees, Instrument
 
 # Stands in for a bad figure of an instrument while reading goes on to find the other faults: it
@@ -43,21 +45,6 @@ class VenueName(enum.StrEnum):
     SIMULATED = "simulated"
     BYBIT = "bybit"
     ZERODHA = "zerodha"
-
-
-class Slots(enum.StrEnum):
-    """How many positions a simulated account may hold in one symbol."""
-
-    ONE_WAY = "one-way"
-    HEDGE = "hedge"
-    PER_LADDER = "per-ladder"
-
-
-class BarPath(enum.StrEnum):
-    """Which way the price goes inside a candle."""
-
-    ADAPTIVE = "adaptive"
-    OHLC = "ohlc"
 
 
 class Oversell(enum.StrEnum):
@@ -89,7 +76,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     oversell: Oversell = Oversell.REFUSE
     slots: Slots = Slots.ONE_WAY
     feeds: dict[str, str] = {}
-    path: BarPath = BarPath.ADAPTIVE
+    path: PricePath = PricePath.ADAPTIVE
     speed: Decimal | None = None
     fill_share: Decimal = Decimal(1)
     slippage: Decimal = ZERO
@@ -126,7 +113,7 @@ def _read_account(
         oversell=table.read("oversell", choice(Oversell, {Oversell.SHORT: 3}), default.oversell),
         slots=table.read("slots", choice(Slots), default.slots),
         feeds=_read_feeds(table.table("feed"), base_dir, env),
-        path=table.read("path", choice(BarPath), default.path),
+        path=table.read("path", choice(PricePath), default.path),
         speed=table.read("speed", speed, default.speed),
         fill_share=table.read("fill_share", _whole_volume, default.fill_share),
         slippage=table.read("slippage", small_ratio, default.slippage),
@@ -141,7 +128,25 @@ def _read_account(
     for key in ("session", "faults"):
         table.maybe(key, _not_yet)
     table.close()
+    _check_symbols(table)
     return settings
+
+
+def _check_symbols(table: Table) -> None:
+    """Refuse a market without prices, prices without a market, and an account without any."""
+    if not table.sound("feed", "instruments"):
+        return
+    feed, instruments = table.table("feed"), table.table("instruments")
+    for symbol in feed.raw:
+        if symbol not in instruments:
+            feed.fault(
+                symbol, f"no such instrument; {instruments.path} has {listed(instruments.raw)}"
+            )
+    for symbol in instruments.raw:
+        if symbol not in feed:
+            instruments.fault(symbol, f"no feed for it; {feed.path} has {listed(feed.raw)}")
+    if not feed.raw and not instruments.raw:
+        table.fault("instruments", "missing; at least one symbol, like { BTCUSDT = { tick = … } }")
 
 
 _LATER_VENUES = {VenueName.BYBIT: 5, VenueName.ZERODHA: 5}

@@ -183,15 +183,10 @@ def _find_instrument(
     if symbol is None:
         return None
     settings = accounts[account]
-    if symbol not in settings.feeds:
+    if symbol not in settings.instruments and symbol not in settings.feeds:
         table.fault(
             "symbol",
-            f"accounts.{account}.feed names no feed for it; it has {listed(settings.feeds)}",
-        )
-    if symbol not in settings.instruments:
-        table.fault(
-            "symbol",
-            f"accounts.{account}.instruments does not have it; "
+            f"accounts.{account} has neither instrument nor feed of that name; "
             f"{meant(symbol, settings.instruments)}",
         )
     return settings.instruments.get(symbol)

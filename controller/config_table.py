@@ -2,7 +2,8 @@
 
 msgspec's own decoding would stop at the first fault and name no file; here a bad value is noted,
 its default stands in, and reading goes on. Knows nothing of what the fields mean. Invariant: a
-field that nobody asked for is unknown, and refused.
+field that nobody asked for is unknown, and refused. In a path the first of a list is ``[1]``, as
+entry 1 and TP1 are everywhere else.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Table:
             self.fault(key, "a list of tables is expected, like [ { … } ] or [[brackets]]")
             return []
         found: list[Table] = []
-        for n, item in enumerate(cast(list[object], raw)):
+        for n, item in enumerate(cast(list[object], raw), 1):
             path = f"{self.path_of(key)}[{n}]"
             if isinstance(item, dict):
                 found.append(Table(cast(dict[str, object], item), path, self.faults, self.owner))
@@ -139,7 +140,7 @@ class Table:
             self.fault(key, "a list is expected, like [ … ]")
             return None
         found: list[T] = []
-        for n, item in enumerate(cast(list[object], raw)):
+        for n, item in enumerate(cast(list[object], raw), 1):
             try:
                 found.append(reader(item))
             except Wrong as wrong:

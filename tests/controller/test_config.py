@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.config import Config, load, parse
-from controller.config_accounts import BarPath
+from exchanges.simulated import PricePath
 from machines.errors import InvalidSpec
 from machines.spec import Anchor, EntrySpec, Price, Rounding, RoundingSpec
 from machines.words import Direction, Fees
@@ -15,7 +15,7 @@ from machines.words import Direction, Fees
 ACCOUNT = """
 [accounts.paper]
 venue = "simulated"
-feed = { BTCUSDT = "random-walk:7", ETHUSDT = "random-walk:8" }
+feed = { BTCUSDT = "random-walk:7" }
 instruments = { BTCUSDT = { tick = "0.10", step = "0.001", min_qty = "0.002", min_notional = "5" } }
 """
 POSITION = """
@@ -69,7 +69,7 @@ def test_plan_when_sound_then_is_read_with_the_defaults() -> None:
 
 def test_account_when_little_is_said_then_has_the_defaults() -> None:
     account = read(PLAN).accounts["paper"]
-    assert account.path is BarPath.ADAPTIVE
+    assert account.path is PricePath.ADAPTIVE
     assert (account.speed, account.slippage, account.fees) == (None, 0, Fees())
     assert account.poll_ms == 12_000
 
@@ -105,8 +105,8 @@ def test_duration_when_written_with_its_unit_then_is_milliseconds(
 
 
 def test_poll_when_bar_then_is_once_a_bar_for_every_account_without_its_own() -> None:
-    config = read('[controller]\npoll = "bar"' + ACCOUNT + '\n[accounts.b]\nvenue = "simulated"')
-    assert config.accounts["b"].poll_ms is None
+    config = read('[controller]\npoll = "bar"' + ACCOUNT)
+    assert config.accounts["paper"].poll_ms is None
     config = read('[controller]\npoll = "bar"' + ACCOUNT + 'poll = "1s"')
     assert config.accounts["paper"].poll_ms == 1_000
 
@@ -130,7 +130,12 @@ def test_paths_when_relative_then_count_from_the_file() -> None:
 
 def test_feed_when_it_has_variables_then_they_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "bars.csv").touch()
-    account = '[accounts.paper]\nvenue = "simulated"\nfeed = {{ X = "{}" }}'
+    account = """
+[accounts.paper]
+venue = "simulated"
+feed = {{ X = "{}" }}
+instruments = {{ X = {{ tick = "0.1", step = "1", min_qty = "1" }} }}
+"""
     for feed in ("$DATA/bars.csv", "${DATA}/bars.csv", "${DATA:-nowhere}/bars.csv"):
         config = read(account.format(feed), {"DATA": str(tmp_path)})
         assert config.accounts["paper"].feeds == {"X": f"{tmp_path}/bars.csv"}
@@ -145,18 +150,18 @@ ONE_FAULT: list[tuple[str, str, str]] = [
     (
         'stop = "101500"',
         'stop = "101500"\nstpo = "1"',
-        'positions[0].stpo = "1": unknown field; did you mean "stop"?',
+        'positions[1].stpo = "1": unknown field; did you mean "stop"?',
     ),
     (
         'qty = "0.33"',
         "qty = 0.330",
-        "positions[0].entries[0].qty = 0.330: numbers stand in quotes here, so that no digit is "
+        "positions[1].entries[1].qty = 0.330: numbers stand in quotes here, so that no digit is "
         'lost: "0.330"',
     ),
     (
         'qty = "0.33"',
         'qty = "0.0305"',
-        'positions[0].entries[0].qty = "0.0305": not a multiple of the step of BTCUSDT, 0.001; '
+        'positions[1].entries[1].qty = "0.0305": not a multiple of the step of BTCUSDT, 0.001; '
         'nearest: "0.030", "0.031"',
     ),
     ('qty = "0.33"', 'qty = "0.001"', "below the least quantity of BTCUSDT, 0.002"),
@@ -165,8 +170,8 @@ ONE_FAULT: list[tuple[str, str, str]] = [
     ('price = "104000", qty = "0.33"', 'price = "1200", qty = "0.004"', "worth 4.8 at 1200, below"),
     ('price = "104000"', 'price = "-100%"', 'a percentage is above "-100%"'),
     ('price = "104000"', 'price = "makret"', 'like "-1.5%", or "market"'),
-    ('"4%"]', "4.0]", "positions[0].targets[3] = 4.0: numbers stand in quotes"),
-    ('"4%"]', '"-4%"]', 'targets[3] = "-4%": the target of a long lies above the entry'),
+    ('"4%"]', "4.0]", "positions[1].targets[4] = 4.0: numbers stand in quotes"),
+    ('"4%"]', '"-4%"]', 'targets[4] = "-4%": the target of a long lies above the entry'),
     ('stop = "101500"', 'stop = "1.5%"', "the stop of a long lies below the entry"),
     ('stop = "101500"', 'stop = "0%"', "the stop of a long lies below the entry"),
     (', "4%"]', "]", "3 targets, but 4 shares (0.85, 0.05, 0.05, 0.05)"),
@@ -174,15 +179,16 @@ ONE_FAULT: list[tuple[str, str, str]] = [
     ('["1%", "2%", "3%", "4%"]', '["1%"]\nshares = ["1", "0"]', 'a share is above "0"'),
     ('["1%", "2%", "3%", "4%"]', "[]\nshares = []", "0 targets; 1 to 8 are allowed"),
     (
-        'feed = { BTCUSDT = "random-walk:7",',
-        'feed = { BTCUSDT = "bars.csv",',
+        '"random-walk:7"',
+        '"bars.csv"',
         'accounts.paper.feed.BTCUSDT = "bars.csv": there is no file bars.csv',
     ),
-    ('symbol = "BTCUSDT"', 'symbol = "ETHUSDT"', "accounts.paper.instruments does not have it"),
-    ('feed = { BTCUSDT = "random-walk:7",', "feed = {", "accounts.paper.feed names no feed for it"),
+    ('symbol = "BTCUSDT"', 'symbol = "ETHUSDT"', "accounts.paper has neither instrument nor feed"),
+    ('feed = { BTCUSDT = "random-walk:7" }', "", "instruments.BTCUSDT = { tick"),
+    ('BTCUSDT = "random-walk:7"', 'X = "random-walk:7"', "no such instrument; accounts.paper.inst"),
     ('account = "paper"', 'account = "papr"', 'there is no [accounts.papr]; did you mean "paper"?'),
     ('side = "long"', 'side = "Long"', 'did you mean "long"?'),
-    ('side = "long"\n', "\n", 'positions[0].side: missing; allowed: "long", "short"'),
+    ('side = "long"\n', "\n", 'positions[1].side: missing; allowed: "long", "short"'),
     ('name = "btc-1"', 'name = "btc_1"', "a name is made of a-z, 0-9 and -"),
     ('name = "btc-1"', 'name = "btc-1-and-much-more-1"', "at most 20 characters; this has 21"),
     ("{ BTCUSDT = { tick", "{ BTCUSDT = { tik", 'did you mean "tick"?'),
@@ -207,7 +213,7 @@ def test_plan_when_something_is_wrong_then_the_message_names_it(
 )
 def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
     (fault,) = faults(changed('qty = "0.33"', f'qty = "{number}"'))
-    assert f'job.toml: btc-1: positions[0].entries[0].qty = "{number}": ' in fault
+    assert f'job.toml: btc-1: positions[1].entries[1].qty = "{number}": ' in fault
     assert "a plain decimal in quotes" in fault or "too long" in fault
 
 
@@ -246,7 +252,7 @@ def test_enhanced_switch_when_in_the_environment_then_it_has_the_last_word() -> 
 
 def test_names_when_equal_then_the_second_is_refused() -> None:
     (fault,) = faults(PLAN + POSITION)
-    assert 'positions[1].name = "btc-1": positions[0] has this name already' in fault
+    assert 'positions[2].name = "btc-1": positions[1] has this name already' in fault
 
 
 def test_names_when_a_repeat_would_bear_one_then_it_is_refused() -> None:
@@ -291,17 +297,17 @@ acount = "paper"
         "accounts.paper.instruments.BTCUSDT.step",
         "ladder.max_qty",
         "ladder.targets",
-        "positions[0].name",
-        "positions[0].account",
-        "positions[0].symbol",
-        "positions[0].side",
-        "positions[0].entries",
-        "positions[0].stop",
-        "positions[0].targets",
-        "positions[0].acount",
+        "positions[1].name",
+        "positions[1].account",
+        "positions[1].symbol",
+        "positions[1].side",
+        "positions[1].entries",
+        "positions[1].stop",
+        "positions[1].targets",
+        "positions[1].acount",
     ):
         assert [fault for fault in found if f"job.toml: {path}" in fault], path
-    assert len(found) == 16
+    assert len(found) == 17  # and BTCUSDT has no feed
 
 
 def test_ladder_when_it_holds_a_positions_field_then_the_message_says_where_it_belongs() -> None:
@@ -337,7 +343,7 @@ def test_rules_when_configured_then_a_note_says_they_are_not_evaluated() -> None
 
 def test_field_when_without_effect_so_far_then_a_note_says_so() -> None:
     (note,) = read(PLAN + 'naked_policy = "alert"').notes
-    assert 'btc-1: positions[0].naked_policy = "alert": without effect so far' in note
+    assert 'btc-1: positions[1].naked_policy = "alert": without effect so far' in note
 
 
 FILES: list[tuple[Callable[[Path], object], str]] = [
