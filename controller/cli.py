@@ -1,0 +1,221 @@
+"""The command line: what may be typed, and the exit code that answers it.
+
+Knows each command's words and nothing of its work: that is in `controller.cmd_*`, imported when it
+is called, so that ``--help`` costs no more than this file. Invariant: a person reads plain
+sentences on stderr; a traceback is shown only for a fault of ours (exit code 70).
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from machines.errors import InvalidSpec, RungkeeperError
+
+FINE = 0
+CHECK_FAILED = 1
+WRONG_INPUT = 2
+IN_USE = 3
+JOURNAL_FAILED = 4
+INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+
+_EPILOG = """\b
+Exit codes:
+  0   done
+  1   a check failed, or a plan was refused at its start
+  2   wrong usage, configuration, plan or feed; nothing was sent
+  3   the state file is in use by another controller
+  4   the journal cannot be read or written; nothing more was sent
+  70  an internal error
+"""
+
+app = typer.Typer(
+    name="rungkeeper",
+    epilog=_EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: loading rich would cost more than all the rest
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Configuration file (TOML)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON; money is quoted text.")]
+
+
+class DiagramFormat(enum.StrEnum):
+    """What a diagram is written as."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    MARKDOWN = "markdown"
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Keep ladders of orders: scaled entries, take-profit rungs and the stop."""
+    if version:
+        from controller.cmd_version import version_text
+
+        typer.echo(f"rungkeeper {version_text()}")
+        raise typer.Exit(FINE)
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(metavar="N|max", help="Simulated seconds per real second."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+) -> None:
+    """Run the controller; without a configuration, a demonstration."""
+
+    def work() -> int:
+        from controller import cmd_run
+
+        return cmd_run.run(config, speed, quiet=quiet)
+
+    _finish(work)
+
+
+@app.command()
+def preview(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (TOML).")],
+    position: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only the position of this name.")
+    ] = None,
+    filled: Annotated[
+        str | None,
+        typer.Option(metavar="QTY", help="Also show QTY filled, entries in listed order."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each plan would declare; nothing is sent."""
+
+    def work() -> int:
+        from controller import cmd_preview
+
+        return cmd_preview.preview(file, position, filled, as_json=as_json)
+
+    _finish(work)
+
+
+@app.command()
+def history(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A position, or a plan that repeats.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the journal: fills, transitions, what was sent."""
+
+    def work() -> int:
+        from controller import cmd_history
+
+        return cmd_history.history(name, config, as_json=as_json)
+
+    _finish(work)
+
+
+@app.command()
+def diagram(
+    fmt: Annotated[
+        DiagramFormat, typer.Option("--format", help="What to write.")
+    ] = DiagramFormat.MERMAID,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if the files differ.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the diagrams.")] = Path(
+        "diagrams"
+    ),
+) -> None:
+    """Draw the state machines from their tables."""
+
+    def work() -> int:
+        from controller import cmd_diagram
+
+        return cmd_diagram.diagram(fmt.value, out, check=check)
+
+    _finish(work)
+
+
+def _finish(work: Callable[[], int]) -> NoReturn:
+    """Do a command's work and leave with its exit code; our own errors become sentences."""
+    code = INTERNAL
+    try:
+        code = work()
+    except* RungkeeperError as group:  # one alone, or several tasks' at once
+        code = _report(list(_leaves(group)))
+    raise typer.Exit(code)
+
+
+def _leaves(group: BaseExceptionGroup[RungkeeperError]) -> Iterator[RungkeeperError]:
+    for error in group.exceptions:
+        if isinstance(error, RungkeeperError):
+            yield error
+        else:
+            yield from _leaves(error)
+
+
+def _report(errors: list[RungkeeperError]) -> int:
+    """Say what is wrong, a line each, and return the gravest code."""
+    for error in errors:
+        lines = error.faults if isinstance(error, InvalidSpec) else [str(error)]
+        for line in lines:
+            typer.echo(line, err=True)
+        if len(lines) > 1:
+            typer.echo(f"{len(lines)} faults; nothing was sent.", err=True)
+    return max(_code_of(error) for error in errors)
+
+
+def _code_of(error: RungkeeperError) -> int:
+    from controller.journal import JournalBusy, JournalError
+    from exchanges.errors import BadFeed
+
+    match error:
+        case InvalidSpec() | BadFeed():
+            return WRONG_INPUT
+        case JournalBusy():
+            return IN_USE
+        case JournalError():
+            return JOURNAL_FAILED
+        case _:
+            raise error  # a table or an invariant of ours is broken: an internal error
+
+
+def _last_words(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Be Python's hook for what nobody caught: log it, and leave with a code of its own."""
+    traceback.print_exception(kind, error, trace, file=sys.stderr)
+    sys.stderr.write(
+        "rungkeeper: internal error. Orders that rest at a venue stay there; the journal keeps "
+        "what was done.\n"
+    )
+    raise SystemExit(INTERNAL)
+
+
+def main() -> None:
+    """Answer the command line and leave with an exit code."""
+    sys.excepthook = _last_words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a mark that cannot be shown is no error
+    get_command(app)(prog_name="rungkeeper")

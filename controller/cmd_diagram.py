@@ -1,0 +1,24 @@
+"""``rungkeeper diagram``: write the state machines as diagrams, or check that they are current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from controller import diagrams
+
+
+def diagram(fmt: str, out: Path, *, check: bool) -> int:
+    """Write the diagrams of one format, or compare what is there with the tables."""
+    if check:
+        differences = diagrams.check(out)
+        for difference in differences:
+            typer.echo(difference, err=True)
+        if differences:
+            return 1
+        typer.echo(f"{out}: equal to the tables")
+        return 0
+    for path in diagrams.write(out, fmt):
+        typer.echo(str(path))
+    return 0

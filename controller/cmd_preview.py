@@ -1,0 +1,149 @@
+"""``rungkeeper preview``: what each plan would declare, against its feed; nothing is sent.
+
+The start price is the close of the first bar at which a plan may start. What is shown is computed
+by `machines.planning`; here it is asked for, and written for people or for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import typer
+
+from controller import app
+from controller.config import Config, load
+from controller.config_values import Wrong, meant, positive
+from controller.render import short
+from machines import planning
+from machines.errors import InvalidSpec
+from machines.planning import Preview, PreviewOrder, Sized
+from machines.spec import LadderSpec
+from machines.words import ZERO
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A plan beside what it would declare."""
+
+    spec: LadderSpec
+    start_px: Decimal
+    found: Preview
+
+
+def preview(path: Path, name: str | None, filled: str | None, *, as_json: bool) -> int:
+    """Show every plan of a configuration, or one.
+
+    *Raises*: InvalidSpec with the faults of every plan that would be refused; BadFeed.
+    """
+    qty = None if filled is None else _read_filled(filled)
+    config = load(path)
+    shown = _previews(config, _chosen(config, name), qty)
+    for note in config.notes:
+        typer.echo(f"note: {note}", err=True)
+    if as_json:
+        written = msgspec.json.encode([as_data(one.found) for one in shown])
+        typer.echo(msgspec.json.format(written).decode())
+    else:
+        typer.echo("\n\n".join("\n".join(as_lines(one)) for one in shown))
+    return 0
+
+
+def _read_filled(filled: str) -> Decimal:
+    try:
+        return positive(filled)
+    except Wrong as wrong:
+        raise InvalidSpec([f"--filled {filled}: {wrong}"]) from None
+
+
+def _chosen(config: Config, name: str | None) -> list[LadderSpec]:
+    specs = [spec for spec in config.positions if name in (None, spec.name)]
+    if not specs and name is None:
+        raise InvalidSpec([f"{config.source}: there are no [[positions]] to show"])
+    if not specs:
+        known = [spec.name for spec in config.positions]
+        raise InvalidSpec(
+            [f"--position {name}: {config.source} has no such position; {meant(str(name), known)}"]
+        )
+    return specs
+
+
+def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -> list[Shown]:
+    used = {spec.account for spec in specs}
+    accounts = {
+        name: app.build_account(settings, config.base_dir)
+        for name, settings in config.accounts.items()
+        if name in used
+    }
+    shown: list[Shown] = []
+    faults: list[str] = []
+    for spec in specs:
+        account = accounts[spec.account]
+        start_px = app.start_px(account, spec)
+        setting = app.setting_of(account, spec.symbol)
+        try:
+            shown.append(Shown(spec, start_px, planning.preview(spec, start_px, setting, filled)))
+        except InvalidSpec as error:
+            faults += [f"{config.source}: {fault}" for fault in error.faults]
+    if faults:
+        raise InvalidSpec(faults)
+    return shown
+
+
+def as_data(found: Preview) -> dict[str, object]:
+    """Return a preview ready for JSON (SPEC §12)."""
+    return {
+        "name": found.name,
+        "entries": _orders(found.entries),
+        "at_full": _sized(found.at_full),
+        "at_filled": None if found.at_filled is None else _sized(found.at_filled),
+        "break_even": _plain(found.break_even),
+        "folded": list(found.folded),
+        "warnings": list(found.warnings),
+    }
+
+
+def _sized(sized: Sized) -> dict[str, object]:
+    return {
+        "filled": _plain(sized.filled),
+        "avg_px": _plain(sized.avg_px),
+        "stop": {"trigger_px": _plain(sized.stop.trigger_px), "qty": _plain(sized.stop.qty)},
+        "rungs": _orders(sized.rungs),
+        "break_even": _plain(sized.break_even),
+    }
+
+
+def _orders(orders: Iterable[PreviewOrder]) -> list[dict[str, object]]:
+    return [{"n": one.n, "price": _plain(one.price), "qty": _plain(one.qty)} for one in orders]
+
+
+def _plain(value: Decimal) -> str:
+    """Write every digit that counts, and no zeros after them."""
+    return format(value.normalize(), "f") if value else "0"
+
+
+def as_lines(shown: Shown) -> list[str]:
+    """Return a preview as lines for people: a column for each amount filled."""
+    spec, found = shown.spec, shown.found
+    columns = [found.at_full] + ([] if found.at_filled is None else [found.at_filled])
+    rows = [["", "all filled", f"{short(columns[-1].filled)} filled"][: len(columns) + 1]]
+    for n, (entry, order) in enumerate(zip(spec.entries, found.entries, strict=True)):
+        before = sum((one.qty for one in found.entries[:n]), ZERO)
+        price = "market" if entry.price is None else short(order.price)
+        got = [min(max(sized.filled - before, ZERO), order.qty) for sized in columns]
+        rows.append([f"entry {order.n}", *[_at(qty, price) for qty in got]])
+    rows.append(["average", *[short(sized.avg_px) for sized in columns]])
+    rows.append(["stop", *[_at(one.stop.qty, short(one.stop.trigger_px)) for one in columns]])
+    for rungs in zip(*[sized.rungs for sized in columns], strict=True):
+        rows.append([f"TP{rungs[0].n}", *[_at(rung.qty, short(rung.price)) for rung in rungs]])
+    rows.append(["break-even", *[short(sized.break_even) for sized in columns]])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [f"{found.name}: {spec.side} {spec.symbol} in {spec.account}, starting at "
+             f"{short(shown.start_px)}"]  # fmt: skip
+    lines += ["  " + "   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return lines + [f"  warning: {warning}" for warning in found.warnings]
+
+
+def _at(qty: Decimal, price: str) -> str:
+    return f"{short(qty)} @ {price}" if qty else "-"

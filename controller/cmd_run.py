@@ -1,0 +1,46 @@
+"""``rungkeeper run``: read the configuration and hand over to the controller."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import typer
+
+from controller import app
+from controller.config import Config, load
+from controller.config_values import Wrong
+from controller.config_values import speed as read_speed
+from machines.errors import InvalidSpec
+
+
+def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
+    """Run until the feed ends or a signal comes; return the exit code."""
+    pace = None if speed is None else _read_pace(speed)
+    config = None if path is None else load(path)
+    if config is not None:
+        for note in config.notes:
+            typer.echo(f"note: {note}", err=True)
+    if speed is not None:
+        if config is None:
+            config = app.demo_config()
+            app.remove_state(config.controller.state)
+        config = _paced(config, pace)
+    return app.run(config, quiet=quiet)
+
+
+def _read_pace(speed: str) -> Decimal | None:
+    try:
+        return read_speed(speed)
+    except Wrong as wrong:
+        raise InvalidSpec([f"--speed {speed}: {wrong}"]) from None
+
+
+def _paced(config: Config, pace: Decimal | None) -> Config:
+    """Give every account the speed that the command line asks for."""
+    accounts = {
+        name: msgspec.structs.replace(account, speed=pace)
+        for name, account in config.accounts.items()
+    }
+    return msgspec.structs.replace(config, accounts=accounts)
