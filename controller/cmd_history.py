@@ -6,6 +6,7 @@ Reads and never writes, so it may look on while a controller runs. Knows the sha
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,8 +35,12 @@ def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
     if not path.is_file():
         raise InvalidSpec([f"{path}: there is no such state file; `rungkeeper run` writes it"])
     write = as_json_line if as_json else as_line
-    for record in _named(journal.read(path), name, path):
-        sys.stdout.write(write(record) + "\n")
+    try:
+        for record in _named(journal.read(path), name, path):
+            sys.stdout.write(write(record) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough: `rungkeeper history | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

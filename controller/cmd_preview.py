@@ -85,10 +85,19 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
         try:
             shown.append(Shown(spec, start_px, planning.preview(spec, start_px, setting, filled)))
         except InvalidSpec as error:
-            faults += [f"{config.source}: {fault}" for fault in error.faults]
+            faults += [_placed(config, spec, fault) for fault in error.faults]
     if faults:
         raise InvalidSpec(faults)
     return shown
+
+
+def _placed(config: Config, spec: LadderSpec, fault: str) -> str:
+    """Say where a plan's fault stands, the way the configuration reader does."""
+    fault = fault.removeprefix(f"{spec.name}: ")
+    if fault.startswith("--"):
+        return f"{spec.name}: {fault}"
+    n = config.positions.index(spec) + 1
+    return f"{config.source}: {spec.name}: positions[{n}].{fault}"
 
 
 def as_data(found: Preview) -> dict[str, object]:
