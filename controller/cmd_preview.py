@@ -53,8 +53,9 @@ def preview(path: Path, name: str | None, filled: str | None, *, as_json: bool) 
 def _read_filled(filled: str) -> Decimal:
     try:
         return positive(filled)
-    except Wrong as wrong:
-        raise InvalidSpec([f"--filled {filled}: {wrong}"]) from None
+    except Wrong:
+        allowed = "a plain decimal above 0, like 0.66"
+        raise InvalidSpec([f"--filled {filled}: allowed: {allowed}"]) from None
 
 
 def _chosen(config: Config, name: str | None) -> list[LadderSpec]:

@@ -33,8 +33,9 @@ def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
 def _read_pace(speed: str) -> Decimal | None:
     try:
         return read_speed(speed)
-    except Wrong as wrong:
-        raise InvalidSpec([f"--speed {speed}: {wrong}"]) from None
+    except Wrong:
+        allowed = 'a plain decimal above 0, like 60, or "max"'
+        raise InvalidSpec([f"--speed {speed}: allowed: {allowed}"]) from None
 
 
 def _paced(config: Config, pace: Decimal | None) -> Config:

@@ -1,4 +1,4 @@
-"""Tables and figures for the terminal, from plain rows; pure.
+"""Tables and figures for the terminal, from plain rows.
 
 Knows nothing of ladders, journals or venues: whoever shows something fills in rows. Money is
 shortened for the eye here and nowhere else: what is computed or written as JSON keeps its digits.
@@ -6,6 +6,8 @@ shortened for the eye here and nowhere else: what is computed or written as JSON
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal
 from itertools import groupby
@@ -64,10 +66,22 @@ class _Column(msgspec.Struct, frozen=True):
     right: bool = False
 
 
+class _LastingConsole(Console):
+    """A console whose reader may leave: rich would end the process, a controller goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        with contextlib.suppress(OSError):  # a stream that is no file has nothing to redirect
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def console_for(stream: TextIO) -> Console:
-    """Make the console of a stream: colours and its width on a terminal, plain lines elsewhere."""
+    """Make the console of a stream: colours and its width on a terminal, plain lines elsewhere.
+
+    When its reader leaves it falls silent, and nothing else happens.
+    """
     width = None if stream.isatty() else _PLAIN_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+    return _LastingConsole(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
 
 def short(value: Decimal | None) -> str:

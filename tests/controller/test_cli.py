@@ -126,8 +126,8 @@ def test_preview_when_a_name_is_given_then_shows_that_position() -> None:
         ("1.5", "at most 1"),
         ("0.0005", "multiple of the step"),
         ("NaN", "a plain decimal"),
-        ("0", "above"),
-        ("-1", "no sign"),
+        ("0", "a plain decimal above 0"),
+        ("-1", "a plain decimal above 0"),
     ],
 )
 def test_preview_when_filled_is_impossible_then_exits_2(filled: str, message: str) -> None:
@@ -207,7 +207,7 @@ def test_run_when_quiet_then_only_sums_up(spec_file: Path) -> None:
 def test_run_when_the_speed_is_no_number_then_exits_2() -> None:
     result = call("run", "--speed", "fast")
     assert result.exit_code == 2
-    assert "--speed fast: a plain decimal in quotes is expected" in result.stderr
+    assert result.stderr == '--speed fast: allowed: a plain decimal above 0, like 60, or "max"\n'
 
 
 def test_run_when_another_controller_holds_the_state_then_exits_3(spec_file: Path) -> None:
@@ -310,13 +310,16 @@ def test_error_when_it_is_ours_then_shows_a_traceback_and_exits_70() -> None:
     assert found.stderr.endswith("the journal keeps what was done.\n")
 
 
-def test_history_when_its_reader_leaves_then_ends_quietly(finished: Path) -> None:
-    command = f"'{sys.executable}' -m controller history -c '{finished}' --json"
+@pytest.mark.parametrize("command", ["history --json", "history", "run"])
+def test_command_when_its_reader_leaves_then_does_its_work_quietly(
+    spec_file: Path, command: str
+) -> None:
+    if command != "run":
+        call("run", "--config", spec_file, "--quiet")
+    script = f"set -o pipefail; '{sys.executable}' -m controller {command} -c '{spec_file}' | true"
     found = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} | true"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["bash", "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stderr) == (0, "")
+    last = call("history", "--config", spec_file).stdout.splitlines()[-1]
+    assert last.endswith("CLOSING → CLOSED")
