@@ -119,7 +119,7 @@ def preview(
 @app.command()
 def history(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A position, or a plan that repeats.")
+        str | None, typer.Argument(metavar="NAME", help="A position, or a plan that repeats.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
