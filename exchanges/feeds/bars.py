@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -87,6 +87,9 @@ class Feed(msgspec.Struct, frozen=True, eq=False):
             self.closes[index] / _UNITS,
             Decimal(self.volumes[index]),
         )
+
+    def __iter__(self) -> Iterator[Bar]:
+        return map(self.__getitem__, range(len(self)))
 
     def close_px(self, index: int) -> Decimal:
         """Return the closing price of one bar."""

@@ -30,6 +30,10 @@ DONE = Outcome(OutcomeKind.ACCEPTED)
 ALREADY = Outcome(OutcomeKind.ALREADY_DONE)
 
 
+# With the finest grid that settings allow, a remainder still fits in 28 digits.
+_LARGEST = Decimal(10) ** 17
+
+
 def refused(refusal: Refusal, text: str) -> Outcome:
     """Answer no, and why."""
     return Outcome(OutcomeKind.REFUSED, refusal, text)
@@ -76,9 +80,10 @@ def place_refusal(
         text = f"{name}: {field}: a {order.type.value} order must have one"
         return refused(Refusal.INVALID, text)
     floor = ZERO if order.reduce_only else instrument.min_notional
-    refusal = size_refusal(name, order.qty, px, floor, instrument)
-    if refusal is None and order.type is not OrderType.MARKET:
+    refusal = None
+    if order.type is not OrderType.MARKET:
         refusal = price_refusal(name, field, px, instrument)
+    refusal = refusal or size_refusal(name, order.qty, px, floor, instrument)
     if refusal is None and order.reduce_only and (book is None or not book.reducible(order.side)):
         text = f"{name}: reduce-only {order.side.value}: there is no position that it would reduce"
         refusal = refused(Refusal.NO_POSITION, text)
@@ -106,8 +111,8 @@ def amend_refusal(
         return refused(Refusal.INVALID, text)
     floor = ZERO if order.reduce_only else instrument.min_notional
     field = "price" if order.type is OrderType.LIMIT else "trigger_px"
-    refusal = size_refusal(name, amend.qty, px, floor, instrument)
-    refusal = refusal or price_refusal(name, field, px, instrument)
+    refusal = price_refusal(name, field, px, instrument)
+    refusal = refusal or size_refusal(name, amend.qty, px, floor, instrument)
     if refusal is None and order.type is OrderType.STOP_MARKET:
         refusal = stop_refusal(name, order.side, px, last)
     return refusal
@@ -117,7 +122,7 @@ def size_refusal(
     name: str, qty: Decimal, px: Decimal, min_notional: Decimal, instrument: Instrument
 ) -> Outcome | None:
     """Refuse a quantity off the step or below a minimum."""
-    if not qty.is_finite() or qty <= 0 or qty % instrument.step:
+    if not _on_grid(qty, instrument.step):
         step = plain(instrument.step)
         text = f"{name}: qty {plain(qty)}: must be a multiple of the step {step}, above 0"
         return refused(Refusal.INVALID, text)
@@ -135,7 +140,7 @@ def size_refusal(
 
 def price_refusal(name: str, field: str, px: Decimal, instrument: Instrument) -> Outcome | None:
     """Refuse a price off the tick."""
-    if not px.is_finite() or px <= 0 or px % instrument.tick:
+    if not _on_grid(px, instrument.tick):
         tick = plain(instrument.tick)
         text = f"{name}: {field} {plain(px)}: must be a multiple of the tick {tick}, above 0"
         return refused(Refusal.INVALID, text)
@@ -150,3 +155,7 @@ def stop_refusal(name: str, side: Side, trigger_px: Decimal, last: Decimal) -> O
     must = "below" if side is Side.SELL else "above"
     text = f"{name}: trigger_px {plain(trigger_px)}: must be {must} the last price {plain(last)}"
     return refused(Refusal.BEHIND_MARKET, text)
+
+
+def _on_grid(value: Decimal, grid: Decimal) -> bool:
+    return value.is_finite() and 0 < value < _LARGEST and not value % grid

@@ -22,6 +22,7 @@ from exchanges.simulated.market import Market
 from exchanges.simulated.settings import ONE, PricePath, SimulatedSettings
 from exchanges.simulated.state import Account, Book, Ended, Working
 from machines.words import (
+    ZERO,
     AmendOrder,
     CancelOrder,
     Key,
@@ -76,6 +77,8 @@ class Engine:
         if isinstance(mutation, CancelOrder):
             return self._cancel(mutation, market)
         if last is None:
+            if isinstance(mutation, AmendOrder):
+                return _unknown(mutation)  # nothing rests before there is a price
             return refused(Refusal.OTHER, f"{market.symbol}: no price yet")
         match mutation:
             case PlaceOrder():
@@ -110,7 +113,7 @@ class Engine:
             side=asked.side,
             type=asked.type,
             qty=asked.qty,
-            filled_qty=asked.qty - asked.qty,
+            filled_qty=ZERO,
             status=OrderStatus.OPEN,
             price=asked.price if asked.type is OrderType.LIMIT else None,
             trigger_px=asked.trigger_px if is_stop else None,
@@ -187,9 +190,10 @@ class Engine:
         if refusal is not None:
             return refusal
         slot = self._slots[asked.key]
-        self.account.placed += 1
-        placed = self.account.placed
-        if book.stop is not None:
+        if book.stop is None:
+            self.account.placed += 1
+            placed = self.account.placed
+        else:  # moved: it keeps its place
             placed = book.stop.placed
             market.stop_waiting(book.stop)
         book.stop = Working(slot, placed, px, side, is_stop=True)
@@ -231,6 +235,7 @@ class Engine:
         if working.order is None:
             price = self._slipped(market.symbol, side, stop_px)
             qty = book.reducible(side)
+            assert qty > 0, f"{book.key}: a stop without a position"
             book.stop = None
             self._execute(book, side, price, qty, Liquidity.TAKER, "")
         elif working.is_stop:
@@ -275,9 +280,10 @@ class Engine:
         if not slippage:
             return price
         tick = self.settings.instruments[symbol].tick
-        if side is Side.BUY:
-            return -(-price * (ONE + slippage) // tick) * tick
-        return max(tick, price * (ONE - slippage) // tick * tick)
+        if side is Side.SELL:
+            return max(tick, price * (ONE - slippage) // tick * tick)
+        ticks, rest = divmod(price * (ONE + slippage), tick)  # rounds down: a rest goes up
+        return (ticks + 1 if rest else ticks) * tick
 
     # --------------------------------------------------------------------------------- books
 

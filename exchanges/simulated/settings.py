@@ -11,10 +11,13 @@ from decimal import Decimal
 
 import msgspec
 
+from exchanges.feeds.bars import UNITS
 from machines.errors import InvalidSpec
-from machines.words import ZERO, ExitStyle, Fees, Instrument
+from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 
 ONE = Decimal(1)
+FINEST = ONE / UNITS
+"""The finest grid: what a feed's prices are kept in."""
 
 
 class PricePath(enum.StrEnum):
@@ -59,13 +62,21 @@ def check(settings: SimulatedSettings, fed: Collection[str]) -> None:
         faults.append(f"{where}: exits {settings.exits.value!r}: only 'pooled' is built yet")
     if not ZERO <= settings.slippage < ONE:
         faults.append(f"{where}: slippage {settings.slippage}: must be from 0 to below 1")
+    if not settings.balance.is_finite():
+        faults.append(f"{where}: balance {settings.balance}: must be a number")
+    for symbol, rates in settings.fees.items():
+        for field, rate in (("maker", rates.maker), ("taker", rates.taker)):
+            if not (rate.is_finite() and abs(rate) < 1):
+                text = f"{field} {rate}: must be a fraction between -1 and 1"
+                faults.append(f"{where}: fees of {symbol}: {text}")
     if not settings.instruments:
         faults.append(f"{where}: instruments: must name at least one symbol")
     for symbol, instrument in settings.instruments.items():
         for field in ("tick", "step", "min_qty"):
             value: Decimal = getattr(instrument, field)
-            if not (value.is_finite() and value > 0):
-                faults.append(f"{where}: {symbol}: {field} {value}: must be above 0")
+            if not (value.is_finite() and value >= FINEST):
+                must = f"must be at least {plain(FINEST)}"
+                faults.append(f"{where}: {symbol}: {field} {value}: {must}")
         if symbol not in fed:
             faults.append(f"{where}: {symbol}: has no feed")
     faults += [

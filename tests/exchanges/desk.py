@@ -1,5 +1,8 @@
 """A desk at a simulated venue: short words for what the tests ask and see.
 
+Tests are written for longs. A desk turned to the short side mirrors every price around 100 and
+swaps sides, in what is asked and in what is seen, so that one test holds for both.
+
 The venue answers without ever waiting, so its coroutines are stepped here and need no loop.
 """
 
@@ -8,18 +11,20 @@ from decimal import Decimal
 from typing import TypeVar
 
 from exchanges.feeds import script
-from exchanges.feeds.bars import Feed
+from exchanges.feeds.bars import Bar, Feed
 from exchanges.simulated import PricePath, SimulatedSettings, SimulatedVenue, Slots
 from exchanges.simulated.state import Account
 from machines.words import (
     AmendOrder,
     CancelOrder,
+    Direction,
     Fees,
     Fill,
     Instrument,
     Key,
     Mutation,
     Order,
+    OrderStatus,
     OrderType,
     Outcome,
     OutcomeKind,
@@ -38,6 +43,7 @@ BTC = Instrument(SYMBOL, Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Dec
 COIN = Instrument(SYMBOL, Decimal("0.5"), Decimal(1), Decimal(1), Decimal(5))
 FEES = Fees(maker=Decimal("0.0002"), taker=Decimal("0.00055"))
 BUY, SELL = Side.BUY, Side.SELL
+MIDDLE = Decimal(100)
 ACCEPTED = (OutcomeKind.ACCEPTED, None)
 ALREADY_DONE = (OutcomeKind.ALREADY_DONE, None)
 
@@ -54,19 +60,21 @@ def at_once(answer: Coroutine[object, object, T]) -> T:
     raise AssertionError("the venue waited for something")
 
 
-def dec(value: Number | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
+def mirrored(bar: Bar) -> Bar:
+    at_ms, opened, high, low, close, volume = bar
+    twice = 2 * MIDDLE
+    return Bar(at_ms, twice - opened, twice - low, twice - high, twice - close, volume)
 
 
 def refused(refusal: Refusal) -> tuple[OutcomeKind, Refusal]:
     return OutcomeKind.REFUSED, refusal
 
 
-def settings(instrument: Instrument = COIN, **changes: object) -> SimulatedSettings:
+def settings(**changes: object) -> SimulatedSettings:
     given: dict[str, object] = {
         "account": "paper",
-        "instruments": {instrument.symbol: instrument},
-        "fees": {instrument.symbol: FEES},
+        "instruments": {SYMBOL: COIN},
+        "fees": {SYMBOL: FEES},
     }
     return SimulatedSettings(**(given | changes))  # pyright: ignore[reportArgumentType]
 
@@ -80,11 +88,24 @@ class Desk:
         given: SimulatedSettings | None = None,
         key: Key = KEY,
         state: Account | None = None,
+        way: Direction = Direction.LONG,
     ) -> None:
-        self.feed = script.parse(bars, SYMBOL) if isinstance(bars, str) else bars
-        self.venue = SimulatedVenue(given or settings(), {self.feed.symbol: self.feed}, state)
+        self.short = way is Direction.SHORT
+        feed = script.parse(bars, SYMBOL) if isinstance(bars, str) else bars
+        if self.short:
+            feed = Feed.of(feed.symbol, feed.bar_ms, map(mirrored, feed))
+        self.venue = SimulatedVenue(given or settings(), {feed.symbol: feed}, state)
         self.key = key
         self.text = ""
+
+    def px(self, price: Number | None) -> Decimal | None:
+        """Turn a price the desk's way; turned twice it is itself."""
+        if price is None:
+            return None
+        return 2 * MIDDLE - Decimal(price) if self.short else Decimal(price)
+
+    def side(self, side: Side) -> Side:
+        return (SELL if side is BUY else BUY) if self.short else side
 
     # ------------------------------------------------------------------------------- asking
 
@@ -131,13 +152,13 @@ class Desk:
                 name,
                 Role.ENTRY,
                 1,
-                side,
+                self.side(side),
                 kind,
                 Decimal(qty),
-                dec(price),
-                dec(trigger_px),
+                self.px(price),
+                self.px(trigger_px),
                 reduce_only,
-                dec(attached_stop_px),
+                self.px(attached_stop_px),
             )
         )
 
@@ -152,7 +173,14 @@ class Desk:
     ) -> tuple[OutcomeKind, Refusal | None]:
         return self.send(
             AmendOrder(
-                self.key, name, Role.ENTRY, 1, kind, Decimal(qty), dec(price), dec(trigger_px)
+                self.key,
+                name,
+                Role.ENTRY,
+                1,
+                kind,
+                Decimal(qty),
+                self.px(price),
+                self.px(trigger_px),
             )
         )
 
@@ -160,7 +188,7 @@ class Desk:
         return self.send(CancelOrder(self.key, name, Role.ENTRY, 1))
 
     def set_stop(self, trigger_px: Number) -> tuple[OutcomeKind, Refusal | None]:
-        return self.send(SetStop(self.key, Decimal(trigger_px), Decimal(1)))
+        return self.send(SetStop(self.key, self.px(trigger_px) or MIDDLE, Decimal(1)))
 
     # ------------------------------------------------------------------------------- seeing
 
@@ -180,19 +208,32 @@ class Desk:
 
     @property
     def fills(self) -> list[Fill]:
-        return list(self.view.fills)
+        return list(self.snapshot().views.get(self.key, View(self.key)).fills)
 
     @property
     def trades(self) -> list[tuple[str, str, str]]:
         """Every fill as (order, price, quantity); the position's own stop is ``stop``."""
         return [
-            (fill.client_order_id or "stop", f"{fill.price:f}", f"{fill.qty:f}")
+            (fill.client_order_id or "stop", f"{self.px(fill.price):f}", f"{fill.qty:f}")
             for fill in self.fills
         ]
+
+    @property
+    def held(self) -> Decimal:
+        """What is held the desk's way; negative the other way."""
+        return -self.view.net_qty if self.short else self.view.net_qty
+
+    @property
+    def stop(self) -> Decimal | None:
+        stop = self.view.stop
+        return None if stop is None else self.px(stop.trigger_px)
 
     def order(self, name: str) -> Order:
         (order,) = [each for each in self.view.orders if each.client_order_id == name]
         return order
+
+    def status(self, name: str) -> OrderStatus:
+        return self.order(name).status
 
 
 __all__ = [
@@ -203,6 +244,7 @@ __all__ = [
     "COIN",
     "FEES",
     "KEY",
+    "MIDDLE",
     "SELL",
     "SYMBOL",
     "Desk",

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 from exchanges.feeds import file
-from machines.words import ZERO, Fees
+from machines.words import ZERO
 from tests.exchanges.desk import BTC, BUY, SELL, SYMBOL, Desk, PricePath, settings
 
 CANDLES = "bybit_linear_BTCUSDT_1m_20250530_20250629.csv.gz"
@@ -109,7 +109,7 @@ def reference(path: Path) -> Counter[tuple[int, str, str, Decimal, Decimal]]:
 
 def test_reference_job_when_played_then_the_130_fills_are_these(shared_data: Path) -> None:
     feed = file.read(shared_data / CANDLES, SYMBOL)
-    desk = Desk(feed, settings(BTC, path=PricePath.OHLC, fees={SYMBOL: Fees()}))
+    desk = Desk(feed, settings(instruments={SYMBOL: BTC}, path=PricePath.OHLC, fees={}))
     job = Job(desk)
     now_ms = desk.venue.next_bar_ms()
     while now_ms is not None:
