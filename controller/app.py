@@ -6,10 +6,9 @@ The composition root: the only module that knows every room. Holds no behaviour 
 from __future__ import annotations
 
 import signal
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-
-from decimal import Decimal
 
 import anyio
 import msgspec
@@ -77,7 +76,7 @@ def check_plans(config: Config, accounts: dict[str, Account]) -> None:
     for k, spec in enumerate(config.positions, 1):
         account = accounts[spec.account]
         found = check(spec, start_px(account, spec), setting_of(account, spec.symbol))
-        faults += [f"{config.source}: positions[{k}] ({spec.name}): {fault}" for fault in found]
+        faults += [f"{config.source}: {spec.name}: positions[{k}].{fault}" for fault in found]
     if faults:
         raise InvalidSpec(faults)
 
@@ -94,16 +93,13 @@ def build_accounts(config: Config) -> dict[str, Account]:
     *Raises*: InvalidSpec, BadFeed.
     """
     accounts = {
-        name: build_account(settings, config.base_dir)
-        for name, settings in config.accounts.items()
+        name: build_account(settings, config.base_dir) for name, settings in config.accounts.items()
     }
     check_plans(config, accounts)
     return accounts
 
 
-async def drive(
-    config: Config, accounts: dict[str, Account], keepers: dict[str, Keeper]
-) -> None:
+async def drive(config: Config, accounts: dict[str, Account], keepers: dict[str, Keeper]) -> None:
     """Keep every account, each in a task of its own, until its feed ends or a signal comes."""
     first = [feed.times[0] for account in accounts.values() for feed in account.feeds.values()]
     paces = [s.speed for s in config.accounts.values() if s.speed is not None]
@@ -131,19 +127,14 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
-def run(config: Config | None, *, quiet: bool = False) -> int:
-    """Run a configuration, or the demonstration, to its end; return the exit code.
+def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
+    """Run a configuration to its end; return the exit code.
 
-    *Raises*: InvalidSpec, BadFeed, JournalBusy, JournalError.
+    ``fresh`` begins the state file anew. *Raises*: InvalidSpec, BadFeed, JournalBusy, JournalError.
     """
-    demonstration = config is None
-    if config is None:
-        config = demo_config()
     accounts = build_accounts(config)
     state = config.controller.state
-    if demonstration:
-        remove_state(state)
-    journal = Journal(state)
+    journal = Journal(state, fresh=fresh)
     try:
         if journal.records:
             raise InvalidSpec(
@@ -155,9 +146,7 @@ def run(config: Config | None, *, quiet: bool = False) -> int:
         journal.close()
 
 
-def _run(
-    config: Config, accounts: dict[str, Account], journal: Journal, *, quiet: bool
-) -> int:
+def _run(config: Config, accounts: dict[str, Account], journal: Journal, *, quiet: bool) -> int:
     keepers: dict[str, Keeper] = {}
     screen = Screen(keepers, quiet=quiet)
     for name, account in accounts.items():
@@ -174,9 +163,3 @@ def demo_config() -> Config:
     """Return the demonstration's configuration: a seeded market, six plans and more."""
     text = files("controller").joinpath("demo.toml").read_text(encoding="utf-8")
     return parse(text, "the demonstration", Path.cwd(), {})
-
-
-def remove_state(state: Path) -> None:
-    """Remove what an earlier demonstration left."""
-    for suffix in ("", "-wal", "-shm"):
-        state.with_name(state.name + suffix).unlink(missing_ok=True)

@@ -137,8 +137,8 @@ def history(
 @app.command()
 def diagram(
     fmt: Annotated[
-        DiagramFormat, typer.Option("--format", help="What to write.")
-    ] = DiagramFormat.MERMAID,
+        DiagramFormat | None, typer.Option("--format", help="What to write; all without it.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the files differ.")
     ] = False,
@@ -151,7 +151,7 @@ def diagram(
     def work() -> int:
         from controller import cmd_diagram
 
-        return cmd_diagram.diagram(fmt.value, out, check=check)
+        return cmd_diagram.diagram(None if fmt is None else fmt.value, out, check=check)
 
     _finish(work)
 

@@ -12,6 +12,7 @@ import time
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 
 
 class Clock(Protocol):
@@ -116,7 +117,7 @@ class FeedClock:
         if self._speed is not None and deadline_ms > self._now_ms:
             await anyio.sleep((deadline_ms - self._now_ms) / 1000 / self._speed)
         elif self._hops % _BREATHE_EVERY == 0:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
     def _wake_next(self) -> None:
         deadline_ms, _, event = heapq.heappop(self._sleepers)

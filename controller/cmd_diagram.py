@@ -9,8 +9,8 @@ import typer
 from controller import diagrams
 
 
-def diagram(fmt: str, out: Path, *, check: bool) -> int:
-    """Write the diagrams of one format, or compare what is there with the tables."""
+def diagram(fmt: str | None, out: Path, *, check: bool) -> int:
+    """Write the diagrams of one format or of all, or compare what is there with the tables."""
     if check:
         differences = diagrams.check(out)
         for difference in differences:

@@ -17,9 +17,9 @@ from controller import app
 from controller.config import Config, load
 from controller.config_values import Wrong, meant, positive
 from controller.render import short
-from machines import planning
 from machines.errors import InvalidSpec
-from machines.planning import Preview, PreviewOrder, Sized
+from machines.preview import Preview, PreviewOrder, Sized
+from machines.preview import preview as preview_plan
 from machines.spec import LadderSpec
 from machines.words import ZERO
 
@@ -84,7 +84,7 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
         start_px = app.start_px(account, spec)
         setting = app.setting_of(account, spec.symbol)
         try:
-            shown.append(Shown(spec, start_px, planning.preview(spec, start_px, setting, filled)))
+            shown.append(Shown(spec, start_px, preview_plan(spec, start_px, setting, filled)))
         except InvalidSpec as error:
             faults += [_placed(config, spec, fault) for fault in error.faults]
     if faults:

@@ -17,17 +17,12 @@ from machines.errors import InvalidSpec
 
 def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
     """Run until the feed ends or a signal comes; return the exit code."""
-    pace = None if speed is None else _read_pace(speed)
-    config = None if path is None else load(path)
-    if config is not None:
-        for note in config.notes:
-            typer.echo(f"note: {note}", err=True)
+    config = app.demo_config() if path is None else load(path)
+    for note in config.notes:
+        typer.echo(f"note: {note}", err=True)
     if speed is not None:
-        if config is None:
-            config = app.demo_config()
-            app.remove_state(config.controller.state)
-        config = _paced(config, pace)
-    return app.run(config, quiet=quiet)
+        config = _paced(config, _read_pace(speed))
+    return app.run(config, quiet=quiet, fresh=path is None)
 
 
 def _read_pace(speed: str) -> Decimal | None:

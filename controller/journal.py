@@ -13,9 +13,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import apsw
 import msgspec
 
+from controller import sqlite
+from controller.sqlite import Database, open_durable
 from machines.errors import RungkeeperError
 
 SCHEMA_VERSION = 1
@@ -79,16 +80,19 @@ class Journal:
     cannot be written.
     """
 
-    def __init__(self, path: Path, epoch: int = 1) -> None:
+    def __init__(self, path: Path, *, epoch: int = 1, fresh: bool = False) -> None:
         self._path = path
         self._epoch = epoch
         self._lock = _lock(path)
+        if fresh:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
         try:
             self._db = _open(path)
-            last = next(iter(self._db.execute(_LAST)), None)
-            self._seq, self._chain = (last[0], last[1]) if last else (0, b"")
-            self._vers = dict(self._db.execute("SELECT stream, max(ver) FROM journal GROUP BY 1"))
-        except apsw.Error as error:
+            last = next(self._db.rows(_LAST), None)
+            self._seq, self._chain = _tail(last)
+            self._vers = {str(s): _int(v) for s, v in self._db.rows(_LAST_VERS)}
+        except sqlite.Error as error:
             raise JournalError(f"state {path}: cannot be opened: {error}") from error
 
     @property
@@ -104,7 +108,7 @@ class Journal:
         if not drafts:
             return
         seq, chain, vers = self._seq, self._chain, dict[str, int]()
-        rows: list[tuple[object, ...]] = []
+        rows: list[sqlite.Row] = []
         for draft in drafts:
             seq += 1
             ver = vers.get(draft.position, self._vers.get(draft.position, 0)) + 1
@@ -117,9 +121,9 @@ class Journal:
                  boot_ms, draft.kind, body, state, chain)
             )  # fmt: skip
         try:
-            with self._db:
-                self._db.executemany(_INSERT, rows)
-        except apsw.Error as error:
+            with self._db.transaction():
+                self._db.run_many(_INSERT, rows)
+        except sqlite.Error as error:
             raise JournalError(f"state {self._path}: cannot be written: {error}") from error
         self._seq, self._chain = seq, chain
         self._vers.update(vers)
@@ -131,6 +135,21 @@ class Journal:
 
 
 _LAST = "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
+_LAST_VERS = "SELECT stream, max(ver) FROM journal GROUP BY stream"
+
+
+def _int(value: sqlite.Value) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _tail(last: sqlite.Row | None) -> tuple[int, bytes]:
+    if last is None:
+        return 0, b""
+    seq, chain = last
+    assert isinstance(seq, int)
+    assert isinstance(chain, bytes)
+    return seq, chain
 
 
 def link(
@@ -161,21 +180,18 @@ def _lock(path: Path) -> int:
     return handle
 
 
-def _open(path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
-    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+def _open(path: Path) -> Database:
+    db = open_durable(path)
+    tables = {row[0] for row in db.rows("SELECT name FROM sqlite_master WHERE type='table'")}
     if not tables:
-        with db:
-            db.execute(_SCHEMA)
-            db.execute("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
+        with db.transaction():
+            db.run(_SCHEMA)
+            db.run("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
     elif not {"meta", "journal"} <= tables:
         raise JournalError(f"state {path}: not a Rungkeeper state file")
-    found = next(iter(db.execute("SELECT schema FROM meta")))[0]
+    found = next(db.rows("SELECT schema FROM meta"), (None,))[0]
     if found != SCHEMA_VERSION:
-        raise JournalError(
-            f"state {path}: has schema {found}; this version reads {SCHEMA_VERSION}"
-        )
+        raise JournalError(f"state {path}: has schema {found}; this version reads {SCHEMA_VERSION}")
     return db
 
 
@@ -191,10 +207,13 @@ def read(path: Path, positions: Iterable[str] = ()) -> Iterator[Record]:
     if names:
         sql += f" WHERE stream IN ({','.join('?' * len(names))})"
     try:
-        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        for seq, at_ms, account, stream, ladder, kind, body in db.execute(
-            sql + " ORDER BY seq", names
-        ):
-            yield Record(seq, at_ms, account, stream, ladder, kind, msgspec.json.decode(body))
-    except (apsw.Error, msgspec.DecodeError) as error:
+        for row in Database(path, read_only=True).rows(sql + " ORDER BY seq", names):
+            yield _record(row)
+    except (sqlite.Error, msgspec.DecodeError) as error:
         raise JournalError(f"state {path}: cannot be read: {error}") from error
+
+
+def _record(row: sqlite.Row) -> Record:
+    seq, at_ms, account, stream, ladder, kind, body = row
+    data = msgspec.json.decode(str(body), type=dict[str, object])
+    return Record(_int(seq), _int(at_ms), str(account), str(stream), str(ladder), str(kind), data)

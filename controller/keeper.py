@@ -44,7 +44,8 @@ class Waiting(msgspec.Struct):
 
     spec: LadderSpec
     runs: int = 0
-    told: bool = False
+    last_run: str = ""
+    """The name of its latest run; a repeat waits until that is closed."""
 
 
 class Keeper:
@@ -55,7 +56,7 @@ class Keeper:
         venue: Venue,
         journal: Journal,
         plans: Sequence[LadderSpec],
-        on_change: Callable[[Kept, int], None] = lambda kept, now_ms: None,
+        on_change: Callable[[Kept, int], None] | None = None,
     ) -> None:
         self.venue = venue
         self.kept: dict[str, Kept] = {}
@@ -70,7 +71,7 @@ class Keeper:
         return [k for k in self.kept.values() if k.ladder.state is not State.CLOSED]
 
     def eager(self, now_ms: int) -> bool:
-        """Tell whether a plan may start at the next poll: it is due and waits for a price or key."""
+        """Tell whether a plan may start at the next poll: it is due and waits for a price."""
         return any((plan.spec.not_before_ms or 0) <= now_ms for plan in self._startable())
 
     def starts_ms(self) -> list[int]:
@@ -80,7 +81,15 @@ class Keeper:
     def _startable(self) -> list[Waiting]:
         """Return the plans that wait for nothing but a time or a price."""
         busy = {kept.ladder.terms.key for kept in self.open}
-        return [plan for plan in self.waiting if self._key(plan) not in busy]
+        return [
+            plan
+            for plan in self.waiting
+            if not self._still_runs(plan) and self._key(plan) not in busy
+        ]
+
+    def _still_runs(self, plan: Waiting) -> bool:
+        kept = self.kept.get(plan.last_run)
+        return kept is not None and kept.ladder.state is not State.CLOSED
 
     def _key(self, plan: Waiting) -> Key:
         spec = _named(plan)
@@ -165,7 +174,7 @@ class Keeper:
                 kept.last_row = f"{step.cell.label} {step.event.trigger.value}"
                 if step.after == State.CLOSING and step.before != State.CLOSING:
                     kept.closing_row = step.cell.label
-        if taken:
+        if taken and self._on_change is not None:
             self._on_change(kept, now_ms)
 
     def _take_outcomes(
@@ -200,7 +209,8 @@ class Keeper:
         moved = False
         for plan in list(self.waiting):
             quote = snapshot.quotes.get(plan.spec.symbol)
-            if quote is None or (plan.spec.not_before_ms or 0) > now_ms:
+            early = (plan.spec.not_before_ms or 0) > now_ms
+            if quote is None or early or self._still_runs(plan):
                 continue
             spec = _named(plan)
             key = self._key(plan)
@@ -219,9 +229,8 @@ class Keeper:
         return None
 
     def _busy(self, plan: Waiting, owner: str, now_ms: int, drafts: list[Draft]) -> None:
-        """A live key: the plan's own last run and ``queue`` wait, anything else is refused."""
-        own = plan.runs > 0 and plan.spec.repeat is not None
-        if own or plan.spec.when_busy is WhenBusy.QUEUE:
+        """Meet a live key: ``queue`` waits, anything else is refused."""
+        if plan.spec.when_busy is WhenBusy.QUEUE:
             return
         spec = plan.spec
         text = (
@@ -234,9 +243,7 @@ class Keeper:
         self.waiting.remove(plan)
         self.refused.append(text)
         spec = plan.spec
-        drafts.append(
-            Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", {"text": text})
-        )
+        drafts.append(Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", {"text": text}))
 
     def _open(
         self,
@@ -258,6 +265,7 @@ class Keeper:
             self._refuse(plan, f"{spec.name} refused: {'; '.join(faults)}", now_ms, drafts)
             return
         plan.runs += 1
+        plan.last_run = spec.name
         if spec.repeat is None:
             self.waiting.remove(plan)
         view = snapshot.views.get(key) or View(key)
@@ -280,4 +288,3 @@ def _due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:
         return True
     due = watched.trading_ms
     return due is not None and quote is not None and due <= quote.trading_ms
-

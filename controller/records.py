@@ -119,7 +119,8 @@ def _transition(step: Taken) -> dict[str, object]:
 
 def _fill(ladder: Ladder, event: Event) -> dict[str, object]:
     fill: Fill | None = event.fill
-    assert fill is not None and event.role is not None
+    assert fill is not None
+    assert event.role is not None
     data: dict[str, object] = {"role": event.role.value}
     if event.role is Role.TAKE_PROFIT:
         data["rung"] = event.n

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from controller.keeper import Keeper, Kept
 from controller.render import PositionRow, console_for, live_table, summary_table
@@ -112,9 +113,11 @@ class Screen:
         for note in notes:
             self._console.print(note)
 
-    def _table(self) -> object:
+    def _table(self) -> Table:
         rows = [row_of(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
-        return live_table(rows, caption=_stamp(self._now_ms), width=self._console.width)
+        return live_table(
+            rows, caption=_stamp(self._now_ms) if self._now_ms else "", width=self._console.width
+        )
 
 
 def _stamp(at_ms: int) -> str:

@@ -100,9 +100,7 @@ def _attribute(
     return tuple(told), tuple(repairs)
 
 
-def _take(
-    ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list[Taken]
-) -> Ladder:
+def _take(ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list[Taken]) -> Ladder:
     after, cell = step(ladder, moment, table)
     taken.append(Taken(moment.event, cell, ladder.state, after.state))
     return after
@@ -147,4 +145,3 @@ def answer(
     )
     ladder = _take(ladder, Moment(event, now_ms, quote, len(ladder.exits)), table, taken)
     return ladder, tuple(taken)
-

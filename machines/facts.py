@@ -56,10 +56,9 @@ def behind(ladder: Ladder, moment: Moment) -> bool:
     price = ladder.break_even
     if price is None:
         price = break_even_px(ladder)
-    stop = ladder.stop
-    if stop is not None and stop.trigger_px is not None:
-        if not ladder.direction.beyond(price, stop.trigger_px):
-            return False
+    resting = None if ladder.stop is None else ladder.stop.trigger_px
+    if resting is not None and not ladder.direction.beyond(price, resting):
+        return False
     return is_behind(ladder, price, moment.quote, moment.now_ms)
 
 

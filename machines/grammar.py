@@ -19,7 +19,7 @@ from transitions import Machine
 from machines.errors import BrokenTable, ForbiddenTransition
 
 Guard = Mapping[str, bool]
-I = TypeVar("I")
+I = TypeVar("I")  # noqa: E741 (an instruction, as in the docstrings)
 """What a recipe is made of; the grammar never looks inside."""
 
 

@@ -96,9 +96,9 @@ def _position_stop(ladder: Ladder, wanted: Wanted, here: Scene) -> SetStop | Non
     return SetStop(ladder.terms.key, price, wanted.stop_qty)
 
 
-def _may_not_move(ladder: Ladder, price: Decimal, here: Scene) -> bool:
+def _may_not_move(ladder: Ladder, price: Decimal | None, here: Scene) -> bool:
     """Tell whether a resting stop must stay because ``price`` is behind the market (SPEC §4)."""
-    return is_behind(ladder, price, here.quote, here.now_ms)
+    return price is not None and is_behind(ladder, price, here.quote, here.now_ms)
 
 
 def _may_not_place(ladder: Ladder, price: Decimal, here: Scene) -> bool:
@@ -118,9 +118,9 @@ def _bring(
     if not resting.status.live or order.type is OrderType.MARKET:
         return None
     trigger_px = order.trigger_px
-    if trigger_px is not None and trigger_px != resting.trigger_px:
-        if _may_not_move(ladder, trigger_px, here):
-            trigger_px = resting.trigger_px
+    pulled = trigger_px is not None and trigger_px != resting.trigger_px
+    if pulled and _may_not_move(ladder, trigger_px, here):
+        trigger_px = resting.trigger_px
     moved = resting.price != order.price or resting.trigger_px != trigger_px
     if not moved and resting.leaves_qty == order.qty:
         return None

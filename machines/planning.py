@@ -1,7 +1,7 @@
-"""A plan meets the market: what is wrong with it, the ladder it opens, and a preview of both.
+"""A plan meets the market: what is wrong with it, and the ladder it opens.
 
-`preview` counts imagined fills through the real table, so what it shows is what will be declared.
-Knows no files, no clock and no venue. *Source*: SPEC §3 E1, §4, §12.
+Break-even is judged on imagined fills counted through the real table. Knows no files, no clock
+and no venue. *Source*: SPEC §3 E1, §4.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from decimal import Decimal
 import msgspec
 
 from machines import pricing
-from machines.errors import InvalidSpec
 from machines.facts import is_late
 from machines.ladder import (
     DeclaredOrder,
@@ -53,7 +52,8 @@ class Setting(msgspec.Struct, frozen=True):
     capabilities: Capabilities
 
 
-def _entry_prices(spec: LadderSpec, reference: Decimal, tick: Decimal) -> list[Decimal]:
+def entry_prices(spec: LadderSpec, reference: Decimal, tick: Decimal) -> list[Decimal]:
+    """Return each entry's price on the tick; a market entry counts at the reference."""
     mode = spec.rounding.entries
     return [
         reference
@@ -71,7 +71,7 @@ def _average(spec: LadderSpec, prices: list[Decimal]) -> Decimal:
 def check(spec: LadderSpec, reference: Decimal, setting: Setting) -> list[str]:
     """Return every fault of a plan at a reference price, one sentence each; empty is sound."""
     tick = setting.instrument.tick
-    prices = _entry_prices(spec, reference, tick)
+    prices = entry_prices(spec, reference, tick)
     faults = _check_entries(spec, prices, setting.instrument)
     base = reference if spec.anchor is Anchor.START else _average(spec, prices)
     mode = spec.rounding.exits
@@ -84,9 +84,7 @@ def check(spec: LadderSpec, reference: Decimal, setting: Setting) -> list[str]:
     return faults
 
 
-def _check_entries(
-    spec: LadderSpec, prices: list[Decimal], instrument: Instrument
-) -> list[str]:
+def _check_entries(spec: LadderSpec, prices: list[Decimal], instrument: Instrument) -> list[str]:
     faults: list[str] = []
     for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1):
         where = f"entries[{n}]"
@@ -107,9 +105,7 @@ def _check_entries(
     return faults
 
 
-def _check_targets(
-    spec: LadderSpec, targets: list[Decimal], prices: list[Decimal]
-) -> list[str]:
+def _check_targets(spec: LadderSpec, targets: list[Decimal], prices: list[Decimal]) -> list[str]:
     long = spec.side is Direction.LONG
     nearest = max(prices) if long else min(prices)
     word = "above" if long else "below"
@@ -176,7 +172,7 @@ def _filled_up(spec: LadderSpec, prices: list[Decimal], setting: Setting) -> Lad
     """Return the ladder that every entry's fill leads to, at the prices given."""
     quote = Quote(spec.symbol, prices[0], 0, 0)
     ladder = open_ladder(spec, setting, Key(spec.account, spec.symbol), quote, 0)
-    return _fill(ladder, prices, setting, spec.planned_qty)
+    return fill_up(ladder, prices, setting, spec.planned_qty)
 
 
 def _whole_trade_px(
@@ -227,23 +223,26 @@ def open_ladder(
 
     ``seen_fills`` are the fills the key shows already: they belong to what was there before.
     """
-    instrument = setting.instrument
-    start = quote.last
     slippage = spec.be_slippage
-    prefix = ladder_prefix(spec.account, spec.name, now_ms)
     terms = Terms(
         spec=spec,
-        instrument=instrument,
+        instrument=setting.instrument,
         fees=setting.fees,
         key=key,
-        prefix=prefix,
+        prefix=ladder_prefix(spec.account, spec.name, now_ms),
         be_slippage=setting.capabilities.be_slippage if slippage is None else slippage,
         opened_ms=now_ms,
         opened_trading_ms=quote.trading_ms,
-        start_px=start,
+        start_px=quote.last,
     )
-    prices = _entry_prices(spec, start, instrument.tick)
-    entries = tuple(
+    entries, rungs = _planned_entries(terms), _planned_rungs(terms)
+    return Ladder(terms, State.NEW, entries, rungs, seen_fills=seen_fills)
+
+
+def _planned_entries(terms: Terms) -> tuple[DeclaredOrder, ...]:
+    spec = terms.spec
+    prices = entry_prices(spec, terms.start_px, terms.instrument.tick)
+    return tuple(
         DeclaredOrder(
             Role.ENTRY,
             n,
@@ -254,18 +253,15 @@ def open_ladder(
         )
         for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1)
     )
-    mode = spec.rounding.exits
-    rungs = tuple(
-        DeclaredOrder(
-            Role.TAKE_PROFIT,
-            n,
-            OrderType.LIMIT,
-            ZERO,
-            price=pricing.exit_px(target.at(start), instrument.tick, spec.side, mode),
-        )
-        for n, target in enumerate(spec.targets, 1)
+
+
+def _planned_rungs(terms: Terms) -> tuple[DeclaredOrder, ...]:
+    spec, tick, mode = terms.spec, terms.instrument.tick, terms.spec.rounding.exits
+    prices = [pricing.exit_px(t.at(terms.start_px), tick, spec.side, mode) for t in spec.targets]
+    return tuple(
+        DeclaredOrder(Role.TAKE_PROFIT, n, OrderType.LIMIT, ZERO, price=price)
+        for n, price in enumerate(prices, 1)
     )
-    return Ladder(terms, State.NEW, entries, rungs, seen_fills=seen_fills)
 
 
 def accept(ladder: Ladder, quote: Quote, now_ms: int) -> Ladder:
@@ -274,111 +270,7 @@ def accept(ladder: Ladder, quote: Quote, now_ms: int) -> Ladder:
     return step(ladder, Moment(event, now_ms, quote))[0]
 
 
-class PreviewOrder(msgspec.Struct, frozen=True):
-    """An entry or a rung as the preview shows it."""
-
-    n: int
-    price: Decimal
-    qty: Decimal
-
-
-class PreviewStop(msgspec.Struct, frozen=True):
-    """The stop as the preview shows it."""
-
-    trigger_px: Decimal
-    qty: Decimal
-
-
-class Sized(msgspec.Struct, frozen=True):
-    """The ladder after some quantity has filled. ``break_even`` as if TP1 were hit then."""
-
-    filled: Decimal
-    avg_px: Decimal
-    stop: PreviewStop
-    rungs: tuple[PreviewOrder, ...]
-    break_even: Decimal
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """What a plan would declare."""
-
-    name: str
-    entries: tuple[PreviewOrder, ...]
-    at_full: Sized
-    at_filled: Sized | None
-    break_even: Decimal
-    folded: tuple[int, ...]
-    warnings: tuple[str, ...]
-
-
-def preview(
-    spec: LadderSpec, reference: Decimal, setting: Setting, filled: Decimal | None = None
-) -> Preview:
-    """Show what a plan declares when all, and when ``filled``, of its entries have filled.
-
-    *Raises*: InvalidSpec with every fault of the plan, or of ``filled``.
-    """
-    faults = check(spec, reference, setting)
-    step_size = setting.instrument.step
-    if filled is not None and (not ZERO < filled <= spec.planned_qty or filled % step_size):
-        faults.append(
-            f"--filled {plain(filled)}: must be above 0, at most {plain(spec.planned_qty)} and a "
-            f"multiple of the step {plain(step_size)}"
-        )
-    if faults:
-        raise InvalidSpec([f"{spec.name}: {fault}" for fault in faults])
-    prices = _entry_prices(spec, reference, setting.instrument.tick)
-    quote = Quote(spec.symbol, reference, 0, 0)
-    opened = open_ladder(spec, setting, Key(spec.account, spec.symbol), quote, 0)
-    full = _fill(opened, prices, setting, spec.planned_qty)
-    part = None if filled is None else _sized(_fill(opened, prices, setting, filled))
-    sized = _sized(full)
-    folded = tuple(rung.n for rung in sized.rungs if not rung.qty)
-    return Preview(
-        name=spec.name,
-        entries=tuple(
-            PreviewOrder(n, price, entry.qty)
-            for n, (entry, price) in enumerate(zip(spec.entries, prices, strict=True), 1)
-        ),
-        at_full=sized,
-        at_filled=part,
-        break_even=sized.break_even,
-        folded=folded,
-        warnings=_warnings(spec, folded, part),
-    )
-
-
-def _warnings(
-    spec: LadderSpec, folded: tuple[int, ...], part: Sized | None
-) -> tuple[str, ...]:
-    found: list[str] = []
-    if len(folded) == len(spec.targets):
-        found.append("no rung is large enough to rest: stop only")
-    elif folded:
-        names = ", ".join(f"TP{n}" for n in folded)
-        found.append(f"{names} too small to rest: folded into a neighbour")
-    if part is not None and not any(rung.qty for rung in part.rungs):
-        found.append(f"at {plain(part.filled)} filled no rung is large enough: stop only")
-    return tuple(found)
-
-
-def _sized(ladder: Ladder) -> Sized:
-    stop = ladder.stop
-    assert stop is not None and stop.trigger_px is not None, "something is held"
-    return Sized(
-        filled=ladder.entered_qty,
-        avg_px=ladder.avg_px,
-        stop=PreviewStop(stop.trigger_px, stop.qty),
-        rungs=tuple(
-            PreviewOrder(rung.n, rung.price or ZERO, rung.qty) for rung in ladder.rungs
-        ),
-        break_even=break_even_px(ladder),
-    )
-
-
-def _fill(
-    ladder: Ladder, prices: list[Decimal], setting: Setting, filled: Decimal
-) -> Ladder:
+def fill_up(ladder: Ladder, prices: list[Decimal], setting: Setting, filled: Decimal) -> Ladder:
     """Count imagined entry fills, in listed order, through the table."""
     quote = Quote(ladder.terms.spec.symbol, ladder.terms.start_px, 0, 0)
     ladder = accept(ladder, quote, 0)

@@ -32,7 +32,11 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
         return Watch(terms.spec.cancel_if_missed or differs(ladder, here), None, due)
     times = [
         order.not_before_ms
-        for order in (*ladder.rungs, *ladder.exits, *(() if ladder.stop is None else (ladder.stop,)))
+        for order in (
+            *ladder.rungs,
+            *ladder.exits,
+            *(() if ladder.stop is None else (ladder.stop,)),
+        )
         if order.not_before_ms > here.now_ms
     ]
     if ladder.state is State.CLOSING and ladder.exit_since_ms is not None and ladder.held:

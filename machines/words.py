@@ -292,7 +292,7 @@ class CancelOrder(msgspec.Struct, frozen=True, tag_field="op", tag="cancel"):
 
 
 class SetStop(msgspec.Struct, frozen=True, tag_field="op", tag="set_stop"):
-    """Ask for the position's own stop at ``trigger_px``; idempotent. ``qty`` says what it covers."""
+    """Ask for the position's own stop; idempotent. ``qty`` says what it covers."""
 
     key: Key
     trigger_px: Decimal

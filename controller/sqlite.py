@@ -1,0 +1,59 @@
+"""A typed door to apsw: the few calls the state files need, and nothing else.
+
+apsw's own stubs leave parameter types partly unknown; that ends here. Knows no schema.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+Value = str | bytes | int | float | None
+Row = tuple[Value, ...]
+Error = apsw.Error
+
+
+class Database:
+    """One connection. *Raises*: `Error`, apsw's root, from every method."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        flags = apsw.SQLITE_OPEN_READONLY
+        if not read_only:
+            flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        self._connection = apsw.Connection(str(path), flags=flags)
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> None:
+        """Run one or more statements that return nothing of interest."""
+        for _ in self._connection.execute(sql, tuple(values)):
+            pass
+
+    def run_many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Run one statement once for each row of values."""
+        self._connection.executemany(sql, rows)
+
+    def rows(self, sql: str, values: Sequence[Value] = ()) -> Iterator[Row]:
+        """Yield the rows a query finds."""
+        for row in self._connection.execute(sql, tuple(values)):
+            yield tuple(row)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what runs inside durable as a whole, or not at all."""
+        with self._connection:
+            yield
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def open_durable(path: Path) -> Database:
+    """Open a file to write: WAL, and every commit on the disk before it returns."""
+    database = Database(path)
+    database.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    return database
