@@ -7,7 +7,7 @@ apsw's own stubs leave parameter types partly unknown; that ends here. Knows no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Database:
             yield tuple(row)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """Make what runs inside durable as a whole, or not at all."""
         with self._connection:
             yield
