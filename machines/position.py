@@ -16,7 +16,7 @@ from machines.facts import FACTS, evaluate
 from machines.grammar import Cell, Ignored, Never, Row, Table
 from machines.ladder import LIVE, Ladder, State, replace
 from machines.recipes import Instruction, Moment
-from machines.words import Trigger as T
+from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelled)
 
 NEW = State.NEW
 PENDING = State.PENDING_LIMITS
@@ -38,6 +38,8 @@ FILL_IN = (do.JOIN, do.STOP_TO_HELD, do.SHARE_RUNGS)
 
 R = Row[Instruction]
 
+# fmt: off
+# A table is read row by row: the formatter would spread each over ten lines.
 ENTRY_ROWS: tuple[R, ...] = (
     R("E1", (NEW,), T.PLAN_ACCEPTED, PENDING, (do.DECLARE_ENTRIES,),
       "The plan is accepted: place each entry."),
@@ -154,14 +156,14 @@ STOP_ROWS: tuple[R, ...] = (
 CLOSING_ROWS: tuple[R, ...] = (
     R("C1", (CLOSING,), T.FLAT_AND_CLEAR, CLOSED, (),
       "Flat, and nothing of ours rests, seen in a snapshot."),
-    R("C2", (CLOSING,), T.RUNG_PART_FILLED, None, (do.EXIT_TO_HELD,),
-      "A rung fills while closing: counted, the exit shrinks to held."),
-    R("C2", (CLOSING,), T.RUNG_HIT, None, (do.EXIT_TO_HELD,),
-      "A rung is hit while closing: counted, the exit shrinks to held."),
-    R("C2", (CLOSING,), T.STOP_TRIGGERED, None, (do.EXIT_TO_HELD,),
-      "The stop fills while closing: counted, the exit shrinks to held."),
-    R("C2", (CLOSING,), T.EXIT_FILLED, None, (do.EXIT_TO_HELD,),
-      "An exit fills."),
+    R("C2", (CLOSING,), T.RUNG_PART_FILLED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
+      "A rung fills while closing: counted, stop and exit shrink to held."),
+    R("C2", (CLOSING,), T.RUNG_HIT, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
+      "A rung is hit while closing: counted, stop and exit shrink to held."),
+    R("C2", (CLOSING,), T.STOP_TRIGGERED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
+      "The stop fills while closing: counted, stop and exit shrink to held."),
+    R("C2", (CLOSING,), T.EXIT_FILLED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
+      "An exit fills: stop and exit shrink to held; flat, the stop goes."),
 )
 
 IDLE = (PENDING, CLOSED)
@@ -219,6 +221,7 @@ NEVER: tuple[Never, ...] = (
     Never((*LIVE, PENDING), T.FLAT_AND_CLEAR, "only looked for while closing"),
 )
 
+# fmt: on
 ROWS: tuple[R, ...] = (*ENTRY_ROWS, *TARGET_ROWS, *STOP_ROWS, *CLOSING_ROWS)
 CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *NEVER)
 

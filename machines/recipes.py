@@ -117,6 +117,13 @@ def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=replace(stop, qty=ladder.held))
 
 
+def _shrink_stop(ladder: Ladder, _: Moment) -> Ladder:
+    stop = ladder.stop
+    if stop is None or stop.qty <= ladder.held:
+        return ladder
+    return replace(ladder, stop=replace(stop, qty=ladder.held))
+
+
 def _share_rungs(ladder: Ladder, _: Moment) -> Ladder:
     if _re_anchored(ladder):
         ladder = _re_price_rungs(ladder)
@@ -216,9 +223,7 @@ def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=None)
 
 
-def _declare_exit(
-    ladder: Ladder, qty: Decimal, moment: Moment, not_before_ms: int = 0
-) -> Ladder:
+def _declare_exit(ladder: Ladder, qty: Decimal, moment: Moment, not_before_ms: int = 0) -> Ladder:
     """Declare a market exit, or let one that this poll declared already grow by it."""
     if qty <= ZERO:
         return ladder
@@ -227,9 +232,7 @@ def _declare_exit(
         exits = (*exits[:-1], replace(exits[-1], qty=exits[-1].qty + qty))
     else:
         n = len(exits) + 1
-        order = DeclaredOrder(
-            Role.EXIT, n, OrderType.MARKET, qty, not_before_ms=not_before_ms
-        )
+        order = DeclaredOrder(Role.EXIT, n, OrderType.MARKET, qty, not_before_ms=not_before_ms)
         exits = (*exits, order)
     return replace(ladder, exits=exits, exit_since_ms=max(moment.now_ms, not_before_ms))
 
@@ -303,6 +306,7 @@ _E, _T, _S, _X = (Role.ENTRY,), (Role.TAKE_PROFIT,), (Role.STOP_LOSS,), (Role.EX
 DECLARE_ENTRIES = Instruction("declare_entries", "place each entry", _E, _declare_entries)
 JOIN = Instruction("join", "the fill joins the entry", (), _join)
 STOP_TO_HELD = Instruction("stop_to_held", "stop for all that is held", _S, _stop_to_held)
+SHRINK_STOP = Instruction("shrink_stop", "the stop shrinks to held", _S, _shrink_stop)
 SHARE_RUNGS = Instruction("share_rungs", "open rungs share what is held", _T, _share_rungs)
 FOLD_RUNGS = Instruction("fold_rungs", "a rest is folded over the open rungs", _T, _fold_rungs)
 STOP_TO_BREAK_EVEN = Instruction(
