@@ -170,11 +170,19 @@ def rung_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
             ladder = _mark_hit(ladder, rung.n)
             events.append(Event(Trigger.RUNG_HIT, at, Role.TAKE_PROFIT, rung.n))
         elif rung.qty:
-            reason = shown.status.value
-            events.append(
-                Event(Trigger.RUNG_ENDED, at, Role.TAKE_PROFIT, rung.n, reason=reason)
-            )
+            ladder, event = _exit_ended(ladder, Trigger.RUNG_ENDED, rung, shown, at)
+            events.append(event)
     return ladder, events
+
+
+def _exit_ended(
+    ladder: Ladder, trigger: Trigger, order: DeclaredOrder, shown: Order, now_ms: int
+) -> tuple[Ladder, Event]:
+    """Say that a rung, an exit or the stop ended; a late rejection counts as a refusal."""
+    if shown.status is OrderStatus.REJECTED:
+        refusal = shown.refusal or Refusal.OTHER
+        return count_refusal(ladder, order.role, order.n, refusal, now_ms)
+    return ladder, Event(trigger, now_ms, order.role, order.n, reason=shown.status.value)
 
 
 def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
@@ -183,10 +191,8 @@ def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     for order in ladder.exits:
         shown = _ended(ladder, order, here) if order.qty else None
         if shown is not None:
-            reason = shown.status.value
-            events.append(
-                Event(Trigger.EXIT_ENDED, here.now_ms, Role.EXIT, order.n, reason=reason)
-            )
+            ladder, event = _exit_ended(ladder, Trigger.EXIT_ENDED, order, shown, here.now_ms)
+            events.append(event)
     return ladder, events
 
 
@@ -221,15 +227,33 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         return ladder, []
     resting = _resting_px(ladder, here)
     if resting is None:
-        gone = [Event(Trigger.STOP_ENDED, here.now_ms, Role.STOP_LOSS, 1)]
-        return ladder, gone if ladder.stop_seen else []
+        return _stop_missing(ladder, ladder.stop, here)
     if not ladder.stop_seen or ladder.stop_refusals:
-        ladder = replace(ladder, stop_seen=True, stop_refusals=0)
+        ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
     declared = ladder.stop.trigger_px or resting
     ours = declared in ladder.sent_stops and resting in ladder.sent_stops
     if ours and ladder.direction.beyond(declared, resting):
         return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
     return ladder, []
+
+
+def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """Say what became of a stop that does not rest: nothing yet, unless it is known to have ended.
+
+    A conditional order may end before any snapshot has shown it resting. One that the session's end
+    suspended has not ended, nor has one that has filled; one that was rejected is not missed while
+    all that is held is on its way out.
+    """
+    shown = here.orders.get(order_id(ladder.terms, stop))
+    if not here.capabilities.position_stop and shown is not None:
+        leaving = shown.status is OrderStatus.REJECTED and ladder.exiting >= ladder.held
+        if leaving or shown.filled_qty or shown.status is OrderStatus.SUSPENDED:
+            return ladder, []
+        ladder, event = _exit_ended(ladder, Trigger.STOP_ENDED, stop, shown, here.now_ms)
+        return replace(ladder, stop_seen=False), [event]
+    if not ladder.stop_seen:
+        return ladder, []
+    return ladder, [Event(Trigger.STOP_ENDED, here.now_ms, Role.STOP_LOSS, stop.n)]
 
 
 def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
