@@ -149,6 +149,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     reduce_only: bool = True
     be_slippage: Decimal = ZERO
     """Default of ``s`` in the break-even formula (SPEC §4)."""
+    window_ms: int = 7_000
+    """How long after sending a request of unknown outcome may still take effect (DESIGN law 4)."""
 
 
 class Key(msgspec.Struct, frozen=True, order=True):
@@ -195,6 +197,8 @@ class Order(msgspec.Struct, frozen=True):
     trigger_px: Decimal | None = None
     reduce_only: bool = False
     refusal: Refusal | None = None
+    by_person: bool = False
+    """Its last change, or its end, was a person's act at the venue."""
 
     @property
     def leaves_qty(self) -> Decimal:
@@ -221,6 +225,7 @@ class PositionStop(msgspec.Struct, frozen=True):
     """The stop that belongs to a position (closes all that is held when it fires)."""
 
     trigger_px: Decimal
+    by_person: bool = False
 
 
 class View(msgspec.Struct, frozen=True):
@@ -310,6 +315,12 @@ class OutcomeKind(enum.StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     ALREADY_DONE = "already_done"
+    UNSURE = "unsure"
+    """It may have taken effect, or may yet: only a read begun after the window tells."""
+    BUSY = "busy"
+    """Turned away before it was looked at (rate limit, maintenance): it will not take effect."""
+    MALFORMED = "malformed"
+    """The answer made no sense: as unsure, and the venue is told on."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
