@@ -85,11 +85,6 @@ def stop_rests(ladder: Ladder, _: Moment) -> bool:
     return ladder.stop_seen
 
 
-def owes_break_even(ladder: Ladder, _: Moment) -> bool:
-    """No stop at break-even or better has been seen yet after TP1."""
-    return ladder.break_even is not None
-
-
 def spent(ladder: Ladder, moment: Moment) -> bool:
     """The venue has refused often and long enough."""
     if moment.event.role is Role.STOP_LOSS:
@@ -103,7 +98,7 @@ PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     fact.__name__: fact
     for fact in (
         entries_work, expired, late, keep_late, held, behind, keep_behind, steps,
-        passed, stop_rests, owes_break_even, spent,
+        passed, stop_rests, spent,
     )
 }  # fmt: skip
 
@@ -118,7 +113,7 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.RUNG_ENDED: ("spent",),
     Trigger.STOP_TRIGGERED: (),
     Trigger.STOP_ENDED: (),
-    Trigger.STOP_REFUSED: ("passed", "stop_rests", "owes_break_even", "keep_behind", "spent"),
+    Trigger.STOP_REFUSED: ("passed", "stop_rests", "keep_behind", "spent"),
     Trigger.STOP_LOOSENED: (),
     Trigger.STOP_PASSED: (),
     Trigger.BREAK_EVEN_SEEN: (),
