@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from exchanges.errors import BadFeed
-from exchanges.feeds import file, script
+from exchanges.feeds import file, script, walk
 from exchanges.feeds.bars import Bar, Feed
-from exchanges.feeds.walk import walk
 from machines.words import Instrument
 
-__all__ = ["Bar", "Feed", "load"]
+__all__ = ["Bar", "Feed", "file", "load", "script", "walk"]
 
 
 def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed:
@@ -26,7 +25,7 @@ def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed
                 raise BadFeed(
                     f"feed of {symbol}: seed {rest!r}: must be a whole number of at most 18 digits"
                 )
-            return walk(symbol, instrument, int(rest))
+            return walk.walk(symbol, instrument, int(rest))
         case "script":
             return script.read(base_dir / rest, symbol)
         case "live":

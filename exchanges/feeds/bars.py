@@ -125,7 +125,7 @@ def bar_fault(bar: Bar) -> str | None:
         return f"high {high:f}: must be at least open {opened:f} and close {close:f}"
     if low > opened or low > close:
         return f"low {low:f}: must be at most open {opened:f} and close {close:f}"
-    if volume < 0:
+    if volume.is_signed():  # "-0" too
         return f"volume {volume:f}: must be 0 or above"
     return None
 

@@ -66,11 +66,16 @@ def read(path: Path, symbol: str) -> Feed:
     *Shape*: header ``ts,open,high,low,close,volume``; the bar's length is the smallest gap.
     *Raises*: BadFeed naming file, line, field, value and what is allowed.
     """
-    raw = _bytes(path)
+    return parse(_bytes(path), symbol, str(path))
+
+
+def parse(raw: bytes, symbol: str, name: str) -> Feed:
+    """Read a candle file's content. *Raises*: BadFeed; ``name`` stands for the file."""
+    raw = raw.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
     try:
         return _by_columns(raw, symbol)
     except (ValueError, KeyError):
-        raise _first_fault(path, raw) from None
+        raise _first_fault(name, raw) from None
 
 
 def _bytes(path: Path) -> bytes:
@@ -87,7 +92,7 @@ def _bytes(path: Path) -> bytes:
             raise BadFeed(f"{path}: the gzip file ends too early; copy it again") from error
         except (zlib.error, gzip.BadGzipFile) as error:
             raise BadFeed(f"{path}: not a sound gzip file ({error})") from error
-    return raw.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+    return raw
 
 
 def _by_columns(raw: bytes, symbol: str) -> Feed:
@@ -159,31 +164,31 @@ def _checked(symbol: str, times: list[int], columns: list[list[int]], volumes: l
     return Feed(symbol, bar_ms, closed, opens, highs, lows, closes, volumes)
 
 
-def _first_fault(path: Path, raw: bytes) -> BadFeed:
+def _first_fault(name: str, raw: bytes) -> BadFeed:
     """Read line by line to say what is wrong."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         byte = raw[error.start]
-        return BadFeed(f"{path}: line {line}: byte 0x{byte:02x} is not UTF-8")
+        return BadFeed(f"{name}: line {line}: byte 0x{byte:02x} is not UTF-8")
     if not text:
-        return BadFeed(f"{path}: is empty; the first line must be {HEADER}")
+        return BadFeed(f"{name}: is empty; the first line must be {HEADER}")
     lines = text.removesuffix("\n").split("\n")
     if lines[0] != HEADER:
-        return BadFeed(f"{path}: line 1: header {_shown(lines[0])}: must be {HEADER}")
+        return BadFeed(f"{name}: line 1: header {_shown(lines[0])}: must be {HEADER}")
     previous: int | None = None
     for number, line in enumerate(lines[1:], start=2):
         read_or_fault = _line(line, previous)
         if isinstance(read_or_fault, str):
-            return BadFeed(f"{path}: line {number}: {read_or_fault}")
+            return BadFeed(f"{name}: line {number}: {read_or_fault}")
         previous = read_or_fault
     if len(lines) < 3:  # the header and two bars
         return BadFeed(
-            f"{path}: holds {len(lines) - 1} bars; at least 2 are needed, "
+            f"{name}: holds {len(lines) - 1} bars; at least 2 are needed, "
             "their distance is the bar's length"
         )
-    raise AssertionError(f"{path}: refused whole, yet every line is sound")
+    raise AssertionError(f"{name}: refused whole, yet every line is sound")
 
 
 def _line(line: str, previous: int | None) -> int | str:

@@ -7,6 +7,7 @@ and what is allowed.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import assert_never
 
 from exchanges.simulated.settings import SimulatedSettings, Slots
 from exchanges.simulated.state import Book
@@ -76,6 +77,8 @@ def place_refusal(
         case OrderType.STOP_LIMIT:
             text = f"{name}: type stop_limit: must be limit, market or stop_market"
             return refused(Refusal.INVALID, text)
+        case _:
+            assert_never(order.type)
     if px is None:
         text = f"{name}: {field}: a {order.type.value} order must have one"
         return refused(Refusal.INVALID, text)

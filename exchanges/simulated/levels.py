@@ -30,6 +30,10 @@ class Levels:
         self._serial = count()
         self._sweep_at = _SWEEP_FROM
 
+    def __len__(self) -> int:
+        """Count what is kept, what is gone and not yet swept included."""
+        return len(self._falling) + len(self._rising)
+
     def add(self, working: Working) -> None:
         """Wait for the price of ``working`` until it is gone."""
         rank = 0 if working.is_stop else 1
@@ -39,7 +43,7 @@ class Levels:
         else:
             entry = (working.px, rank, working.placed, next(self._serial), working)
             heappush(self._rising, entry)
-        if len(self._falling) + len(self._rising) > self._sweep_at:
+        if len(self) > self._sweep_at:
             self._sweep()
 
     def below(self) -> Decimal | None:
@@ -66,7 +70,7 @@ class Levels:
         for heap in (self._falling, self._rising):
             heap[:] = [entry for entry in heap if not entry[4].gone]
             heapify(heap)
-        self._sweep_at = max(_SWEEP_FROM, 2 * (len(self._falling) + len(self._rising)))
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self))
 
 
 def _purge(heap: list[_Entry]) -> None:

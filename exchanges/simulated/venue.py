@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import assert_never
 
 from exchanges.feeds.bars import Feed
 from exchanges.simulated.engine import Engine
@@ -85,6 +86,8 @@ class SimulatedVenue:
                 slot = side
             case Slots.PER_LADDER:
                 slot = ladder_key
+            case _:
+                assert_never(self._settings.slots)
         return Key(self._settings.account, symbol, slot)
 
     async def snapshot(self, since_ms: int) -> Snapshot:

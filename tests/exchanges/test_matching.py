@@ -105,6 +105,20 @@ def test_market_order_when_placed_then_fills_at_once_at_the_last_price_as_taker(
     assert desk.held == 2
 
 
+def test_order_when_amended_ever_so_often_then_is_remembered_once(open_desk: OpenDesk) -> None:
+    desk = open_desk(CALM + "100 101 90 95")
+    desk.bar()
+    desk.limit("still", BUY, 1, 92)
+    desk.limit("moved", BUY, 1, 96)
+    for price in [93, 91, 94] * 100:
+        desk.amend("moved", 1, price)
+    levels = desk.venue._engine.markets["BTCUSDT"].levels
+    assert len(levels) < 100
+    desk.bar()
+    assert desk.trades == [("moved", "94", "1"), ("still", "92", "1")]
+    assert len(levels) == 0
+
+
 # ------------------------------------------------------------------------------- the path
 
 
