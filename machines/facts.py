@@ -16,6 +16,8 @@ from machines.words import Refusal, Role, Trigger
 MAX_REFUSALS = 3
 MIN_REFUSAL_SPAN_MS = 3_000
 """A stop is given up after three refusals over three seconds (S2)."""
+ALERT_AT_TRY = 3
+"""A person hears of an exit that has ended unfilled as often as this (S1)."""
 
 
 def entries_work(ladder: Ladder, _: Moment) -> bool:
@@ -94,11 +96,17 @@ def spent(ladder: Ladder, moment: Moment) -> bool:
     return rung is not None and rung.refusals >= MAX_REFUSALS
 
 
+def third_try(ladder: Ladder, moment: Moment) -> bool:
+    """An exit has ended unfilled for the third time."""
+    order = find(ladder, Role.EXIT, moment.event.n)
+    return order is not None and order.refusals == ALERT_AT_TRY
+
+
 PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     fact.__name__: fact
     for fact in (
         entries_work, expired, late, keep_late, held, behind, keep_behind, steps,
-        passed, stop_rests, spent,
+        passed, stop_rests, spent, third_try,
     )
 }  # fmt: skip
 
@@ -119,7 +127,7 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.BREAK_EVEN_SEEN: (),
     Trigger.BREAK_EVEN_DUE: ("behind",),
     Trigger.EXIT_FILLED: ("held",),
-    Trigger.EXIT_ENDED: (),
+    Trigger.EXIT_ENDED: ("third_try",),
     Trigger.EXIT_OVERDUE: (),
     Trigger.FLAT_AND_CLEAR: (),
 }

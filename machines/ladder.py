@@ -129,7 +129,6 @@ class Ladder(msgspec.Struct, frozen=True):
     """When the present run of refusals began."""
     exit_since_ms: int | None = None
     """When the running exit, or triggered stop, was last known to work."""
-    exit_tries: int = 0
     seen_fills: tuple[str, ...] = ()
     reason: str = ""
     version: int = 0

@@ -191,6 +191,8 @@ def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     for order in ladder.exits:
         shown = _ended(ladder, order, here) if order.qty else None
         if shown is not None:
+            tried = order.refusals + (shown.status is not OrderStatus.REJECTED)
+            ladder = with_order(ladder, replace(order, refusals=tried))
             ladder, event = _exit_ended(ladder, Trigger.EXIT_ENDED, order, shown, here.now_ms)
             events.append(event)
     return ladder, events

@@ -82,7 +82,9 @@ ENTRY_ROWS: tuple[R, ...] = (
       (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
       "The exit of a late quantity leaves nothing held.", {"held": False}),
     R("E6", LIVE, T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
-      "The exit of a late quantity ends unfilled: declared again."),
+      "The exit of a late quantity ends unfilled: declared again.", {"third_try": False}),
+    R("E6", LIVE, T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "The same for the third time: alert.", {"third_try": True}, alert=True),
 )
 
 TARGET_ROWS: tuple[R, ...] = (
@@ -127,9 +129,11 @@ STOP_ROWS: tuple[R, ...] = (
     R("S1", LIVE, T.STOP_TRIGGERED, CLOSING, (do.CANCEL_ENTRIES, do.CANCEL_RUNGS),
       "The stop has triggered."),
     R("S1", (CLOSING,), T.EXIT_OVERDUE, None, (do.CHASE,),
-      "What a stop or an exit left unfilled for 2 s is chased; alert at the third try."),
+      "What a stop left unfilled for 2 s is chased."),
     R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
-      "An exit ended unfilled: again, every second after a refusal; alert at the third."),
+      "An exit ended unfilled: again, every second after a refusal.", {"third_try": False}),
+    R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "An exit ended unfilled for the third time: again, alert.", {"third_try": True}, alert=True),
     R("S2", LIVE, T.STOP_ENDED, None, (do.STOP_AGAIN,),
       "The stop ended without us: declared again.", alert=True),
     R("S2", (CLOSING,), T.STOP_ENDED, None, (do.STOP_AGAIN,),
@@ -156,14 +160,14 @@ STOP_ROWS: tuple[R, ...] = (
 CLOSING_ROWS: tuple[R, ...] = (
     R("C1", (CLOSING,), T.FLAT_AND_CLEAR, CLOSED, (),
       "Flat, and nothing of ours rests, seen in a snapshot."),
-    R("C2", (CLOSING,), T.RUNG_PART_FILLED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
-      "A rung fills while closing: counted, stop and exit shrink to held."),
-    R("C2", (CLOSING,), T.RUNG_HIT, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
-      "A rung is hit while closing: counted, stop and exit shrink to held."),
-    R("C2", (CLOSING,), T.STOP_TRIGGERED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
-      "The stop fills while closing: counted, stop and exit shrink to held."),
-    R("C2", (CLOSING,), T.EXIT_FILLED, None, (do.SHRINK_STOP, do.EXIT_TO_HELD),
-      "An exit fills: stop and exit shrink to held; flat, the stop goes."),
+    R("C2", (CLOSING,), T.RUNG_PART_FILLED, None, (do.EXIT_TO_HELD, do.STOP_UNTIL_FLAT),
+      "A rung fills while closing: counted, the exit shrinks to held; flat, the stop goes."),
+    R("C2", (CLOSING,), T.RUNG_HIT, None, (do.EXIT_TO_HELD, do.STOP_UNTIL_FLAT),
+      "A rung is hit while closing: counted, the exit shrinks to held; flat, the stop goes."),
+    R("C2", (CLOSING,), T.STOP_TRIGGERED, None, (do.EXIT_TO_HELD, do.STOP_UNTIL_FLAT),
+      "The stop fills while closing: counted, the exit shrinks to held; flat, the stop goes."),
+    R("C2", (CLOSING,), T.EXIT_FILLED, None, (do.EXIT_TO_HELD, do.STOP_UNTIL_FLAT),
+      "An exit fills; flat, the stop goes."),
 )
 
 IDLE = (PENDING, CLOSED)

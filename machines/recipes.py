@@ -117,11 +117,10 @@ def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=replace(stop, qty=ladder.held))
 
 
-def _shrink_stop(ladder: Ladder, _: Moment) -> Ladder:
-    stop = ladder.stop
-    if stop is None or stop.qty <= ladder.held:
+def _stop_until_flat(ladder: Ladder, _: Moment) -> Ladder:
+    if ladder.stop is None or ladder.held:
         return ladder
-    return replace(ladder, stop=replace(stop, qty=ladder.held))
+    return replace(ladder, stop=replace(ladder.stop, qty=ZERO))
 
 
 def _share_rungs(ladder: Ladder, _: Moment) -> Ladder:
@@ -223,18 +222,24 @@ def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=None)
 
 
-def _declare_exit(ladder: Ladder, qty: Decimal, moment: Moment, not_before_ms: int = 0) -> Ladder:
-    """Declare a market exit, or let one that this poll declared already grow by it."""
+def _declare_exit(
+    ladder: Ladder, qty: Decimal, moment: Moment, dead: DeclaredOrder | None = None
+) -> Ladder:
+    """Declare a market exit, or let one that this poll declared already grow by it.
+
+    It waits as long, and has been tried as often, as the ``dead`` one whose place it takes.
+    """
     if qty <= ZERO:
         return ladder
     exits = ladder.exits
     if len(exits) > moment.exits_sent:
         exits = (*exits[:-1], replace(exits[-1], qty=exits[-1].qty + qty))
     else:
-        n = len(exits) + 1
-        order = DeclaredOrder(Role.EXIT, n, OrderType.MARKET, qty, not_before_ms=not_before_ms)
+        order = DeclaredOrder(Role.EXIT, len(exits) + 1, OrderType.MARKET, qty)
+        if dead is not None:
+            order = replace(order, refusals=dead.refusals, not_before_ms=dead.not_before_ms)
         exits = (*exits, order)
-    return replace(ladder, exits=exits, exit_since_ms=max(moment.now_ms, not_before_ms))
+    return replace(ladder, exits=exits, exit_since_ms=max(moment.now_ms, exits[-1].not_before_ms))
 
 
 def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
@@ -264,16 +269,7 @@ def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
         return ladder
     ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
     rest = min(dead.qty, ladder.held - ladder.exiting)
-    return _declare_exit(ladder, rest, moment, dead.not_before_ms)
-
-
-def _chase(ladder: Ladder, moment: Moment) -> Ladder:
-    rest = ladder.held - ladder.exiting
-    return replace(
-        _declare_exit(ladder, rest, moment),
-        exit_since_ms=moment.now_ms,
-        exit_tries=ladder.exit_tries + 1,
-    )
+    return _declare_exit(ladder, rest, moment, dead)
 
 
 def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
@@ -306,7 +302,7 @@ _E, _T, _S, _X = (Role.ENTRY,), (Role.TAKE_PROFIT,), (Role.STOP_LOSS,), (Role.EX
 DECLARE_ENTRIES = Instruction("declare_entries", "place each entry", _E, _declare_entries)
 JOIN = Instruction("join", "the fill joins the entry", (), _join)
 STOP_TO_HELD = Instruction("stop_to_held", "stop for all that is held", _S, _stop_to_held)
-SHRINK_STOP = Instruction("shrink_stop", "the stop shrinks to held", _S, _shrink_stop)
+STOP_UNTIL_FLAT = Instruction("stop_until_flat", "flat, the stop goes", _S, _stop_until_flat)
 SHARE_RUNGS = Instruction("share_rungs", "open rungs share what is held", _T, _share_rungs)
 FOLD_RUNGS = Instruction("fold_rungs", "a rest is folded over the open rungs", _T, _fold_rungs)
 STOP_TO_BREAK_EVEN = Instruction(
@@ -330,7 +326,8 @@ EXIT_ALL = Instruction("exit_all", "exit at market", _X, _exit_all)
 EXIT_LATE = Instruction("exit_late", "exit the late quantity at market", _X, _exit_late)
 EXIT_TO_HELD = Instruction("exit_to_held", "the exit shrinks to held", _X, _exit_to_held)
 EXIT_AGAIN = Instruction("exit_again", "exit what is left at market", _X, _exit_again)
-CHASE = Instruction("chase", "exit what is unfilled at market", _X, _chase)
+CHASE = Instruction("chase", "exit what is unfilled at market", _X, _exit_all)
+"""The same edit in other words: what a stop left is not exited for the first time."""
 STOP_AGAIN = Instruction("stop_again", "the stop is declared again", _S, _stop_again)
 SET_STOP = Instruction("set_stop", "set the stop", _S, _same)
 """A repair: the declaration stands, the difference to what rests is sent."""
