@@ -7,16 +7,14 @@ Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from controller import sqlite
-from controller.sqlite import Database, open_durable
+from exchanges import sqlite
+from exchanges.sqlite import Database, open_durable
 from machines.errors import RungkeeperError
 
 SCHEMA_VERSION = 1
@@ -131,7 +129,7 @@ class Journal:
     def close(self) -> None:
         """Close the file and let it go."""
         self._db.close()
-        os.close(self._lock)
+        sqlite.let_go(self._lock)
 
 
 _LAST = "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
@@ -161,23 +159,14 @@ def link(
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock file beside the state file; the kernel lets it go when we die."""
-    lock = path.with_name(path.name + ".lock")
     try:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        return sqlite.hold(path)
     except OSError as error:
         raise JournalError(f"state {path}: cannot be locked: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(handle, 64).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
+    except sqlite.Held as held:
         raise JournalBusy(
-            f"state {path}: held by another controller (process {owner}); one owner at a time"
+            f"state {path}: held by another controller (process {held.owner}); one owner at a time"
         ) from None
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
-    return handle
 
 
 def _open(path: Path) -> Database:

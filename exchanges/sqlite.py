@@ -1,4 +1,4 @@
-"""A typed door to apsw: the few calls the state files need, and nothing else.
+"""A typed door to apsw, and one owner to a file: the few calls that state files need.
 
 apsw's own stubs leave parameter types partly unknown; that ends here. Knows no schema.
 """
@@ -7,6 +7,8 @@ apsw's own stubs leave parameter types partly unknown; that ends here. Knows no 
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,3 +59,34 @@ def open_durable(path: Path) -> Database:
     database = Database(path)
     database.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
     return database
+
+
+class Held(Exception):
+    """Another process holds the file; ``owner`` is its id as text."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        super().__init__(owner)
+
+
+def hold(path: Path) -> int:
+    """Hold the lock file beside a state file until `let_go`; the kernel lets it go when we die.
+
+    Beside it, as closing any handle on the file itself would drop SQLite's own locks. *Raises*:
+    Held; OSError when there can be no lock file.
+    """
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(handle, 64).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise Held(owner) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
+
+
+def let_go(handle: int) -> None:
+    """Let another process hold the file."""
+    os.close(handle)
