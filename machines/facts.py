@@ -25,6 +25,11 @@ def entries_work(ladder: Ladder, _: Moment) -> bool:
     return ladder.entries_work
 
 
+def refused(_: Ladder, moment: Moment) -> bool:
+    """The venue refused it, at once or after having accepted it."""
+    return moment.event.refusal is not None
+
+
 def expired(ladder: Ladder, _: Moment) -> bool:
     """E5 declared the end and nothing had filled until this fill."""
     return ladder.expired and not ladder.entered_qty
@@ -105,7 +110,7 @@ def third_try(ladder: Ladder, moment: Moment) -> bool:
 PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     fact.__name__: fact
     for fact in (
-        entries_work, expired, late, keep_late, held, behind, keep_behind, steps,
+        entries_work, refused, expired, late, keep_late, held, behind, keep_behind, steps,
         passed, stop_rests, spent, third_try,
     )
 }  # fmt: skip
@@ -113,7 +118,7 @@ PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
 FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.PLAN_ACCEPTED: (),
     Trigger.ENTRY_FILLED: ("late", "keep_late", "entries_work", "expired"),
-    Trigger.ENTRY_ENDED: ("entries_work",),
+    Trigger.ENTRY_ENDED: ("entries_work", "refused"),
     Trigger.ENTRY_TTL_ELAPSED: (),
     Trigger.TARGET_MISSED: (),
     Trigger.RUNG_PART_FILLED: (),

@@ -27,7 +27,7 @@ from machines.ladder import (
     replace,
     with_order,
 )
-from machines.recipes import is_passed, known_exit_px
+from machines.recipes import is_behind, is_passed, known_exit_px
 from machines.sharing import min_rung_qty, weights
 from machines.words import (
     ZERO,
@@ -152,9 +152,8 @@ def entry_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         if shown is not None:
             gone = replace(entry, qty=ZERO, standing=Standing.GONE)
             ladder = with_order(ladder, gone)
-            reason = shown.status.value
-            at = here.now_ms
-            events.append(Event(Trigger.ENTRY_ENDED, at, Role.ENTRY, entry.n, reason=reason))
+            ladder, event = _say_ended(ladder, Trigger.ENTRY_ENDED, gone, shown, here.now_ms)
+            events.append(event)
     return ladder, events
 
 
@@ -170,15 +169,15 @@ def rung_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
             ladder = _mark_hit(ladder, rung.n)
             events.append(Event(Trigger.RUNG_HIT, at, Role.TAKE_PROFIT, rung.n))
         elif rung.qty:
-            ladder, event = _exit_ended(ladder, Trigger.RUNG_ENDED, rung, shown, at)
+            ladder, event = _say_ended(ladder, Trigger.RUNG_ENDED, rung, shown, at)
             events.append(event)
     return ladder, events
 
 
-def _exit_ended(
+def _say_ended(
     ladder: Ladder, trigger: Trigger, order: DeclaredOrder, shown: Order, now_ms: int
 ) -> tuple[Ladder, Event]:
-    """Say that a rung, an exit or the stop ended; a late rejection counts as a refusal."""
+    """Say that an order ended without us; a late rejection counts as a refusal."""
     if shown.status is OrderStatus.REJECTED:
         refusal = shown.refusal or Refusal.OTHER
         return count_refusal(ladder, order.role, order.n, refusal, now_ms)
@@ -193,7 +192,7 @@ def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         if shown is not None:
             tried = order.refusals + (shown.status is not OrderStatus.REJECTED)
             ladder = with_order(ladder, replace(order, refusals=tried))
-            ladder, event = _exit_ended(ladder, Trigger.EXIT_ENDED, order, shown, here.now_ms)
+            ladder, event = _say_ended(ladder, Trigger.EXIT_ENDED, order, shown, here.now_ms)
             events.append(event)
     return ladder, events
 
@@ -234,9 +233,11 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
     declared = ladder.stop.trigger_px or resting
     ours = declared in ladder.sent_stops and resting in ladder.sent_stops
-    if ours and ladder.direction.beyond(declared, resting):
-        return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
-    return ladder, []
+    if not ours or not ladder.direction.beyond(declared, resting):
+        return ladder, []
+    if is_behind(ladder, declared, here.quote, here.now_ms):
+        return ladder, []  # it cannot be set now: nothing to take a row for
+    return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
 
 
 def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Ladder, list[Event]]:
@@ -251,7 +252,7 @@ def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Lad
         leaving = shown.status is OrderStatus.REJECTED and ladder.exiting >= ladder.held
         if leaving or shown.filled_qty or shown.status is OrderStatus.SUSPENDED:
             return ladder, []
-        ladder, event = _exit_ended(ladder, Trigger.STOP_ENDED, stop, shown, here.now_ms)
+        ladder, event = _say_ended(ladder, Trigger.STOP_ENDED, stop, shown, here.now_ms)
         return replace(ladder, stop_seen=False), [event]
     if not ladder.stop_seen:
         return ladder, []

@@ -275,7 +275,9 @@ def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
 def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
     if ladder.stop is None:
         return ladder
-    stop = replace(ladder.stop, gen=ladder.stop.gen + 1, order_filled_qty=ZERO)
+    stop = ladder.stop
+    # While closing, the declared stop may be larger than what is held; a new one need not be.
+    stop = replace(stop, qty=min(stop.qty, ladder.held), gen=stop.gen + 1, order_filled_qty=ZERO)
     return replace(ladder, stop=stop, stop_seen=False)
 
 

@@ -175,8 +175,20 @@ class Book:
             return
         order = self.order(role, n)
         assert order.status.live, f"{role} {n} is {order.status}: it cannot fill"
+        self._fill_order(order, role, qty, px, at_ms)
+
+    def report(self, role: Role, n: int, px: Decimal | None, at_ms: int) -> None:
+        """Report, after the end of an order, that the rest of it had filled before."""
+        order = self.order(role, n)
+        assert not order.status.live, f"{role} {n} is {order.status}: it has not ended"
+        live = replace(order, status=OrderStatus.OPEN)
+        self._fill_order(live, role, None, px, at_ms)
+
+    def _fill_order(
+        self, order: Order, role: Role, qty: Decimal | None, px: Decimal | None, at_ms: int
+    ) -> None:
         wanted = order.leaves_qty if qty is None else qty
-        assert wanted <= order.leaves_qty, f"{role} {n} has only {order.leaves_qty} left"
+        assert wanted <= order.leaves_qty, f"{order} has not that much left"
         done = min(wanted, self.held) if order.reduce_only else wanted
         maker = order.type is OrderType.LIMIT
         price = px or order.price or order.trigger_px or self.quote.last

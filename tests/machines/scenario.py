@@ -7,12 +7,14 @@ What happens (the words after `>`):
     market 104400 | 104400 / 104400.5   the last price; or bid and ask, the last at the bid
     market silent | unknown       no newer price arrives; no price at all
     fill entry 1 [QTY] [@ PRICE]  likewise tp 1, exit 1, stop
+    late report of entry 2        it had filled before its end, and that is told only now
     end entry 2 cancelled         the venue's word for an order that ends: also rejected, expired,
                                   suspended, triggered, filled (amended down to what had filled)
     stop gone | stop back to P    the position's stop vanishes; an older one is there again
     refuse cancel entry 2 [WHY]   refuse what this poll sends; likewise place, amend, set_stop
     lose set_stop                 accept what this poll sends, and do nothing
     we book 0.33                  stands in for a booking (B1): entries cancelled, part sold
+    we cancel entry 2             stands in for the rule that cancels an entry beyond the stop
     nothing                       a poll of its own
 
 What follows is told in the same words that the file uses: see `Telling`.
@@ -20,7 +22,6 @@ What follows is told in the same words that the file uses: see `Telling`.
 
 import difflib
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -236,7 +237,9 @@ class Run:
             case ["fill" | "end" as verb, word, *rest] if word in ROLES:
                 role = ROLES[word]
                 n = 1 if role is Role.STOP_LOSS else int(rest.pop(0))
-                VERBS[verb](self, role, n, rest)
+                (self._fill if verb == "fill" else self._end)(role, n, rest)
+            case ["late", "report", "of", word, n]:
+                self.book.report(ROLES[word], int(n), None, self.now_ms)
             case ["stop", "gone"]:
                 self.book.stop = None
             case ["stop", "back", "to", px]:
@@ -245,6 +248,8 @@ class Run:
                 self._refuse(verb, op, rest)
             case ["we", "book", qty]:
                 self._book(Decimal(qty))
+            case ["we", "cancel", "entry", n]:
+                self._cancel(int(n))
             case _:
                 raise Misread(f"{' '.join(words)}: nobody knows what that means")
 
@@ -286,22 +291,22 @@ class Run:
         outcome = ACCEPTED if verb == "lose" else refused(Refusal(why))
         self.orders_sent.append((" ".join([op, *words]), outcome, False))
 
-    def _book(self, qty: Decimal) -> None:
-        """Declare what a booking will (B1), until its row is built."""
+    def _cancel(self, *numbers: int) -> None:
         assert self.ladder is not None
         entries = tuple(
-            replace(entry, qty=ZERO, standing=Standing.CANCELLED) if entry.working else entry
+            replace(entry, qty=ZERO, standing=Standing.CANCELLED)
+            if entry.n in numbers and entry.working
+            else entry
             for entry in self.ladder.entries
         )
+        self.ladder = replace(self.ladder, entries=entries)
+
+    def _book(self, qty: Decimal) -> None:
+        assert self.ladder is not None
+        self._cancel(*(entry.n for entry in self.ladder.entries))
         n = len(self.ladder.exits) + 1
         order = DeclaredOrder(Role.EXIT, n, OrderType.MARKET, qty)
-        self.ladder = replace(self.ladder, entries=entries, exits=(*self.ladder.exits, order))
-
-
-VERBS: dict[str, Callable[[Run, Role, int, list[str]], None]] = {
-    "fill": Run._fill,
-    "end": Run._end,
-}
+        self.ladder = replace(self.ladder, exits=(*self.ladder.exits, order))
 
 
 def mutation_name(mutation: Mutation) -> str:

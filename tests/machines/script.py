@@ -126,6 +126,7 @@ HEADER: dict[str, Callable[[list[str]], dict[str, object]]] = {
     "anchor": lambda words: {"anchor": Anchor(words[0])},
     "exits": lambda words: {"rounding": RoundingSpec(exits=Rounding(words[0]))},
     "break_even": lambda words: {"break_even": BreakEven(words[0])},
+    "be_gap": lambda words: {"be_gap": price(words[0]).value},
     "be_slippage": lambda words: {"be_slippage": price(words[0]).value},
     "when_break_even_is_behind": lambda words: {"when_break_even_is_behind": WhenBehind(words[0])},
     "late_entry": lambda words: {"late_entry": LateEntry(words[0])},
