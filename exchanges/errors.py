@@ -11,3 +11,14 @@ class VenueUnavailable(RungkeeperError):
 
 class BadFeed(RungkeeperError):
     """A feed is missing or malformed. The user's fault; the message names file and line."""
+
+
+class VenueFileError(RungkeeperError):
+    """A simulated venue's own file cannot be trusted or written.
+
+    Nothing that the venue answered is lost; it answers no more until it is opened again.
+    """
+
+
+class VenueFileBusy(VenueFileError):
+    """Another process holds the venue's file; the message names it."""

@@ -46,8 +46,15 @@ class Database:
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Make what runs inside durable as a whole, or not at all."""
-        with self._connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
             yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk has rolled back already, and to do it twice would hide why.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         """Close the connection."""

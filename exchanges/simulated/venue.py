@@ -1,20 +1,26 @@
 """The simulated venue: the port over the engine, and the market that moves by a feed.
 
-Answers at once and in full. Knows time only as the bars and the controller hand it in.
+Answers at once and in full. Knows time only as the bars and the controller hand it in. With a
+file of its own it outlives the controller. Invariant: what an answer or a snapshot tells is in
+the file before it is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import assert_never
 
+from exchanges.errors import VenueFileError
 from exchanges.feeds.bars import Feed
+from exchanges.simulated.checkpoint import Slicer
 from exchanges.simulated.engine import Engine
 from exchanges.simulated.ledger import FREE, realised
 from exchanges.simulated.market import Market
 from exchanges.simulated.settings import SimulatedSettings, Slots, check
 from exchanges.simulated.state import Account
+from exchanges.simulated.venue_file import Entry, Input, VenueFile, identity
 from exchanges.simulated.views import Views
 from machines.words import (
     ZERO,
@@ -24,9 +30,14 @@ from machines.words import (
     Key,
     Mutation,
     Outcome,
+    OutcomeKind,
     Quote,
     Snapshot,
+    plain,
 )
+
+CHECKPOINT_EVERY = 1_000
+"""Inputs between two checkpoints: what a restart plays again at most, some 20 ms."""
 
 
 class SimulatedVenue:
@@ -55,6 +66,53 @@ class SimulatedVenue:
         self._capabilities = Capabilities(
             exits=settings.exits, position_stop=settings.position_stop
         )
+        self._file: VenueFile | None = None
+        self._failure: VenueFileError | None = None
+        self._counters: dict[str, int] = {}
+        self._slicer = Slicer(state)
+        self._since_slice = 0
+        self._written_ms = state.now_ms
+        self._touched: set[int] = set()
+        """Books that have changed since the last checkpoint and were shown since."""
+
+    @classmethod
+    def open(
+        cls,
+        settings: SimulatedSettings,
+        feeds: Mapping[str, Feed],
+        path: Path | None,
+        *,
+        fresh: bool = False,
+    ) -> SimulatedVenue:
+        """Open an account that lives in a file, or in memory only without ``path``.
+
+        A file that exists is continued where its last answer left it; ``fresh`` begins it anew.
+        *Raises*: InvalidSpec; VenueFileBusy, VenueFileError.
+        """
+        check(settings, feeds)
+        if path is None:
+            return cls(settings, feeds)
+        file = VenueFile(path, identity(settings, feeds), fresh=fresh)
+        try:
+            venue = cls(file.settings, feeds, file.account())
+            for entry in file.entries():
+                venue.replay(entry)
+        except BaseException:
+            file.close()
+            raise
+        venue._file = file
+        venue._counters = file.counters()
+        return venue
+
+    def close(self) -> None:
+        """Write how far the market has come and let the file go. *Raises*: VenueFileError."""
+        if self._file is None:
+            return
+        try:
+            if self._failure is None and self.now_ms > self._written_ms:
+                self._keep([], moved=True)
+        finally:
+            self._file.close()
 
     # --------------------------------------------------------------------------------- port
 
@@ -92,7 +150,10 @@ class SimulatedVenue:
 
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Read orders, fills, positions, stops and prices: always whole, always of now."""
+        self._still_writes()
         engine, now_ms = self._engine, self._engine.account.now_ms
+        if self._file is not None:
+            self._touched |= engine.changed
         return Snapshot(
             account=self._settings.account,
             started_ms=now_ms,
@@ -112,7 +173,16 @@ class SimulatedVenue:
 
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         """Do mutations in order and return one outcome for each."""
-        return [self._engine.handle(mutation) for mutation in mutations]
+        self._still_writes()
+        outcomes = [self._engine.handle(mutation) for mutation in mutations]
+        self._keep(
+            [
+                mutation
+                for mutation, outcome in zip(mutations, outcomes, strict=True)
+                if outcome.kind is OutcomeKind.ACCEPTED
+            ]
+        )
+        return outcomes
 
     # --------------------------------------------------------------------------- the market
 
@@ -151,6 +221,13 @@ class SimulatedVenue:
 
     def advance(self, now_ms: int) -> None:
         """Let all bars happen that close up to ``now_ms``; a time that has passed moves nothing."""
+        self._still_writes()
+        if self._advance(now_ms):
+            self._keep([], moved=True)
+
+    def _advance(self, now_ms: int) -> bool:
+        """Let time pass; return whether a bar has met anything."""
+        met = False
         while True:
             first: Market | None = None
             first_ms = now_ms
@@ -163,10 +240,77 @@ class SimulatedVenue:
                 break
             first.skip_to(first.feed.closed_by(first_ms) - 1)
             self._engine.play(first)
+            met = True
         for market in self._markets:
             market.skip_to(max(market.played, market.feed.closed_by(now_ms)))
         account = self._engine.account
         account.now_ms = max(account.now_ms, now_ms)
+        return met
+
+    # ----------------------------------------------------------------------------- the file
+
+    @property
+    def now_ms(self) -> int:
+        """Return the venue's time, where a controller's clock goes on after a restart."""
+        return self._engine.account.now_ms
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Return what was counted with `remember`, as last written when the venue was opened."""
+        return self._counters
+
+    def remember(self, name: str, n: int) -> None:
+        """Count something; it is written with the next entry, or at once by `flush`."""
+        self._counters[name] = n
+
+    def flush(self) -> None:
+        """Write the counters now. *Raises*: VenueFileError."""
+        self._keep([], counted=True)
+
+    def replay(self, entry: Entry) -> None:
+        """Let an entry of a log happen again. *Raises*: VenueFileError when it ends elsewhere."""
+        self._advance(entry.at_ms)
+        outcomes = [self._engine.handle(mutation) for mutation in entry.inputs]
+        refused = [each for each in outcomes if each.kind is not OutcomeKind.ACCEPTED]
+        if refused or self._summed() != entry.after:
+            raise VenueFileError(
+                f"venue {self.account}: entry {entry.seq} of its file ends differently when played "
+                f"again ({self._summed()} instead of {entry.after}): it was written by another "
+                "version; name another file"
+            )
+        self._since_slice += 1 + len(entry.inputs)
+        self._written_ms = entry.at_ms
+
+    def _summed(self) -> str:
+        """Sum the state up: any other way here would differ in a fill, an order or the cash."""
+        account = self._engine.account
+        return f"{account.placed} {account.fills} {plain(account.cash)}"
+
+    def _keep(self, inputs: Sequence[Input], *, moved: bool = False, counted: bool = False) -> None:
+        """Write what has just taken effect, before anybody is told."""
+        if self._file is None:
+            return
+        try:
+            if inputs or moved:
+                self._since_slice += 1 + len(inputs)
+                part = None
+                if self._since_slice >= CHECKPOINT_EVERY:
+                    part = self._slicer.cut(self.state, self._touched | self._engine.changed)
+                self._file.append(self.now_ms, inputs, self._summed(), self._counters, part)
+                self._written_ms = self.now_ms
+                if part is not None:
+                    self._since_slice = 0
+                    self._touched = set()
+            elif counted:
+                self._file.count(self._counters)
+        except VenueFileError as error:
+            self._failure = error
+            raise
+
+    def _still_writes(self) -> None:
+        """Answer nothing once memory may be ahead of the file. *Raises*: VenueFileError."""
+        if self._failure is not None:
+            raise self._failure
 
     # ---------------------------------------------------------------------------- the money
 

@@ -8,6 +8,7 @@ The venue answers without ever waiting, so its coroutines are stepped here and n
 
 from collections.abc import Coroutine
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeVar
 
 from exchanges.feeds import script
@@ -89,12 +90,17 @@ class Desk:
         key: Key = KEY,
         state: Account | None = None,
         way: Direction = Direction.LONG,
+        path: Path | None = None,
     ) -> None:
         self.short = way is Direction.SHORT
         feed = script.parse(bars, SYMBOL) if isinstance(bars, str) else bars
         if self.short:
             feed = Feed.of(feed.symbol, feed.bar_ms, map(mirrored, feed))
-        self.venue = SimulatedVenue(given or settings(), {feed.symbol: feed}, state)
+        feeds = {feed.symbol: feed}
+        if path is None:
+            self.venue = SimulatedVenue(given or settings(), feeds, state)
+        else:
+            self.venue = SimulatedVenue.open(given or settings(), feeds, path)
         self.key = key
         self.text = ""
 
