@@ -224,14 +224,15 @@ def stop_firing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
 
 def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """Note whether the stop rests; see one that is gone, or looser than the one we set."""
-    if ladder.stop is None or not ladder.held:
+    stop = ladder.stop
+    if stop is None or not ladder.held:
         return ladder, []
     resting = _resting_px(ladder, here)
     if resting is None:
-        return _stop_missing(ladder, ladder.stop, here)
+        return _stop_missing(ladder, stop, here)
     if not ladder.stop_seen or ladder.stop_refusals:
         ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
-    declared = ladder.stop.trigger_px or resting
+    declared = stop.trigger_px or resting
     ours = declared in ladder.sent_stops and resting in ladder.sent_stops
     if not ours or not ladder.direction.beyond(declared, resting):
         return ladder, []

@@ -118,9 +118,7 @@ def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
 
 
 def _stop_until_flat(ladder: Ladder, _: Moment) -> Ladder:
-    if ladder.stop is None or ladder.held:
-        return ladder
-    return replace(ladder, stop=replace(ladder.stop, qty=ZERO))
+    return ladder if ladder.held else replace(ladder, stop=None)
 
 
 def _share_rungs(ladder: Ladder, _: Moment) -> Ladder:
