@@ -12,15 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_never
 
-from exchanges.errors import VenueFileError
 from exchanges.feeds.bars import Feed
-from exchanges.simulated.checkpoint import Slicer
 from exchanges.simulated.engine import Engine
 from exchanges.simulated.ledger import FREE, realised
 from exchanges.simulated.market import Market
+from exchanges.simulated.record import Record
 from exchanges.simulated.settings import SimulatedSettings, Slots, check
 from exchanges.simulated.state import Account
-from exchanges.simulated.venue_file import Entry, Input, VenueFile, identity
+from exchanges.simulated.venue_file import Entry, VenueFile, identity
 from exchanges.simulated.views import Views
 from machines.words import (
     ZERO,
@@ -33,11 +32,7 @@ from machines.words import (
     OutcomeKind,
     Quote,
     Snapshot,
-    plain,
 )
-
-CHECKPOINT_EVERY = 1_000
-"""Inputs between two checkpoints: what a restart plays again at most, some 20 ms."""
 
 
 class SimulatedVenue:
@@ -66,14 +61,7 @@ class SimulatedVenue:
         self._capabilities = Capabilities(
             exits=settings.exits, position_stop=settings.position_stop
         )
-        self._file: VenueFile | None = None
-        self._failure: VenueFileError | None = None
-        self._counters: dict[str, int] = {}
-        self._slicer = Slicer(state)
-        self._since_slice = 0
-        self._written_ms = state.now_ms
-        self._touched: set[int] = set()
-        """Books that have changed since the last checkpoint and were shown since."""
+        self._record = Record(self._engine)
 
     @classmethod
     def open(
@@ -100,19 +88,12 @@ class SimulatedVenue:
         except BaseException:
             file.close()
             raise
-        venue._file = file
-        venue._counters = file.counters()
+        venue._record.begin(file)
         return venue
 
     def close(self) -> None:
         """Write how far the market has come and let the file go. *Raises*: VenueFileError."""
-        if self._file is None:
-            return
-        try:
-            if self._failure is None and self.now_ms > self._written_ms:
-                self._keep([], moved=True)
-        finally:
-            self._file.close()
+        self._record.close()
 
     # --------------------------------------------------------------------------------- port
 
@@ -150,10 +131,8 @@ class SimulatedVenue:
 
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Read orders, fills, positions, stops and prices: always whole, always of now."""
-        self._still_writes()
+        self._record.see()
         engine, now_ms = self._engine, self._engine.account.now_ms
-        if self._file is not None:
-            self._touched |= engine.changed
         return Snapshot(
             account=self._settings.account,
             started_ms=now_ms,
@@ -173,9 +152,13 @@ class SimulatedVenue:
 
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         """Do mutations in order and return one outcome for each."""
-        self._still_writes()
+        return self.apply(mutations)
+
+    def apply(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        """Do mutations in order, durably, and return one outcome for each."""
+        self._record.check()
         outcomes = [self._engine.handle(mutation) for mutation in mutations]
-        self._keep(
+        self._record.keep(
             [
                 mutation
                 for mutation, outcome in zip(mutations, outcomes, strict=True)
@@ -221,9 +204,8 @@ class SimulatedVenue:
 
     def advance(self, now_ms: int) -> None:
         """Let all bars happen that close up to ``now_ms``; a time that has passed moves nothing."""
-        self._still_writes()
-        if self._advance(now_ms):
-            self._keep([], moved=True)
+        self._record.check()
+        self._record.keep([], moved=self._advance(now_ms))
 
     def _advance(self, now_ms: int) -> bool:
         """Let time pass; return whether a bar has met anything."""
@@ -256,61 +238,21 @@ class SimulatedVenue:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Return what was counted with `remember`, as last written when the venue was opened."""
-        return self._counters
+        """Return what was counted with `remember`, in this process or before."""
+        return self._record.counters
 
     def remember(self, name: str, n: int) -> None:
-        """Count something; it is written with the next entry, or at once by `flush`."""
-        self._counters[name] = n
+        """Count something; it is written with the next entry, or by `flush`."""
+        self._record.remember(name, n)
 
     def flush(self) -> None:
-        """Write the counters now. *Raises*: VenueFileError."""
-        self._keep([], counted=True)
+        """Write the counters that are not in the file yet. *Raises*: VenueFileError."""
+        self._record.flush()
 
     def replay(self, entry: Entry) -> None:
         """Let an entry of a log happen again. *Raises*: VenueFileError when it ends elsewhere."""
         self._advance(entry.at_ms)
-        outcomes = [self._engine.handle(mutation) for mutation in entry.inputs]
-        refused = [each for each in outcomes if each.kind is not OutcomeKind.ACCEPTED]
-        if refused or self._summed() != entry.after:
-            raise VenueFileError(
-                f"venue {self.account}: entry {entry.seq} of its file ends differently when played "
-                f"again ({self._summed()} instead of {entry.after}): it was written by another "
-                "version; name another file"
-            )
-        self._since_slice += 1 + len(entry.inputs)
-        self._written_ms = entry.at_ms
-
-    def _summed(self) -> str:
-        """Sum the state up: any other way here would differ in a fill, an order or the cash."""
-        account = self._engine.account
-        return f"{account.placed} {account.fills} {plain(account.cash)}"
-
-    def _keep(self, inputs: Sequence[Input], *, moved: bool = False, counted: bool = False) -> None:
-        """Write what has just taken effect, before anybody is told."""
-        if self._file is None:
-            return
-        try:
-            if inputs or moved:
-                self._since_slice += 1 + len(inputs)
-                part = None
-                if self._since_slice >= CHECKPOINT_EVERY:
-                    part = self._slicer.cut(self.state, self._touched | self._engine.changed)
-                self._file.append(self.now_ms, inputs, self._summed(), self._counters, part)
-                self._written_ms = self.now_ms
-                if part is not None:
-                    self._since_slice = 0
-                    self._touched = set()
-            elif counted:
-                self._file.count(self._counters)
-        except VenueFileError as error:
-            self._failure = error
-            raise
-
-    def _still_writes(self) -> None:
-        """Answer nothing once memory may be ahead of the file. *Raises*: VenueFileError."""
-        if self._failure is not None:
-            raise self._failure
+        self._record.replayed(entry, [self._engine.handle(each) for each in entry.inputs])
 
     # ---------------------------------------------------------------------------- the money
 

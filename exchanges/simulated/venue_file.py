@@ -86,7 +86,7 @@ class VenueFile:
     """
 
     def __init__(self, path: Path, who: Identity, *, fresh: bool = False) -> None:
-        self._path = path
+        self.name = f"venue file {path}"
         self._lock = _hold(path)
         self._db: Database | None = None
         try:
@@ -94,7 +94,7 @@ class VenueFile:
                 for suffix in ("", "-wal", "-shm"):
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
             if 0 < _size(path) < _SMALLEST:  # SQLite would take it for an empty one
-                raise VenueFileError(f"venue file {path}: is cut short; restore it from a copy")
+                raise VenueFileError(f"{self.name}: is cut short; restore it from a copy")
             self._db = open_durable(path)
             self.settings = self._begin(self._db, who)
             """The settings as they were first written, in which nothing but zeros may differ."""
@@ -102,7 +102,7 @@ class VenueFile:
         except BaseException as error:
             self.close()
             if isinstance(error, (sqlite.Error, OSError, ValueError, msgspec.MsgspecError)):
-                raise VenueFileError(f"venue file {path}: cannot be opened: {error}") from error
+                raise VenueFileError(f"{self.name}: cannot be opened: {error}") from error
             raise
 
     # -------------------------------------------------------------------------------- reading
@@ -130,7 +130,7 @@ class VenueFile:
         try:
             yield from self._db.rows(sql)
         except sqlite.Error as error:
-            raise VenueFileError(f"venue file {self._path}: cannot be read: {error}") from error
+            raise VenueFileError(f"{self.name}: cannot be read: {error}") from error
 
     # -------------------------------------------------------------------------------- writing
 
@@ -169,7 +169,7 @@ class VenueFile:
                     self._db.run_many(_COUNTER, counters.items())
         except sqlite.Error as error:
             raise VenueFileError(
-                f"venue file {self._path}: cannot be written: {error}; what was acknowledged "
+                f"{self.name}: cannot be written: {error}; what was acknowledged "
                 "before is kept, the venue answers no more"
             ) from error
 
@@ -186,7 +186,7 @@ class VenueFile:
 
     def _begin(self, db: Database, who: Identity) -> SimulatedSettings:
         """Write the tables, or see that they are this venue's."""
-        where = f"venue file {self._path}"
+        where = self.name
         tables = {row[0] for row in db.rows("SELECT name FROM sqlite_master WHERE type='table'")}
         if not tables:
             with db.transaction():
@@ -236,7 +236,7 @@ class VenueFile:
 
     def _altered(self, what: str) -> VenueFileError:
         return VenueFileError(
-            f"venue file {self._path}: {what} is not as it was written; restore it from a copy"
+            f"{self.name}: {what} is not as it was written; restore it from a copy"
         )
 
 

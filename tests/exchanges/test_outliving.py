@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from exchanges.errors import VenueFileBusy
 from exchanges.feeds import walk
-from exchanges.simulated import venue
+from exchanges.simulated import record
 from machines.words import OrderType, PlaceOrder, Refusal, Role
 from tests.exchanges.desk import (
     ACCEPTED,
@@ -80,7 +80,7 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
 def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
     deeds: list[tuple[Any, ...]], checkpoint_every: int
 ) -> None:
-    with TemporaryDirectory() as folder, patch.object(venue, "CHECKPOINT_EVERY", checkpoint_every):
+    with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", checkpoint_every):
         path = Path(folder) / "venue.db"
         desk = Desk(WILD, path=path)
         desk.bar()
@@ -106,15 +106,15 @@ def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
 def test_log_when_played_from_the_start_then_ends_in_the_same_bytes(
     deeds: list[tuple[Any, ...]],
 ) -> None:
-    with TemporaryDirectory() as folder, patch.object(venue, "CHECKPOINT_EVERY", 4):
+    with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", 4):
         path = Path(folder) / "venue.db"
         desk, memory = Desk(WILD, path=path), Desk(WILD)
         for n, deed in enumerate(deeds):
             assert do(desk, n, deed) == do(memory, n, deed)
         desk.venue.close()
         again, bare = Desk(WILD, path=path), Desk(WILD)
-        assert again.venue._file is not None
-        for entry in again.venue._file.entries(whole=True):
+        assert again.venue._record.file is not None
+        for entry in again.venue._record.file.entries(whole=True):
             bare.venue.replay(entry)
         assert tree(bare.venue) == tree(again.venue) == tree(desk.venue) == tree(memory.venue)
         again.venue.close()
@@ -134,15 +134,15 @@ def test_venue_when_opened_again_and_again_then_changes_nothing(tmp_path: Path) 
 
 
 def test_venue_when_continued_then_ends_as_if_it_had_never_stopped(tmp_path: Path) -> None:
-    first = written(tmp_path / "venue.db")
+    written(tmp_path / "venue.db")
+    never = written(None)
     again = Desk(WILD, path=tmp_path / "venue.db")
-    for desk in (first, again):
-        desk.venue._file = None if desk is first else desk.venue._file
+    for desk in (never, again):
         assert desk.limit("a", BUY, 2, 98) == refused(Refusal.DUPLICATE_ID)
         desk.bar(8)
         desk.market("late", BUY, 1)
-    assert tree(again.venue) == tree(first.venue)
-    assert again.snapshot() == first.snapshot()
+    assert tree(again.venue) == tree(never.venue)
+    assert again.snapshot() == never.snapshot()
     again.venue.close()
 
 
@@ -184,8 +184,8 @@ def test_batch_when_sent_together_then_is_one_entry_of_what_took_effect(tmp_path
         for n, name in enumerate(names)
     ]
     assert len(at_once(desk.venue.send(asked))) == 4
-    assert desk.venue._file is not None
-    (entry,) = desk.venue._file.entries()
+    assert desk.venue._record.file is not None
+    (entry,) = desk.venue._record.file.entries()
     assert entry.inputs == [asked[0], asked[1], asked[3]]
     desk.venue.close()
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from exchanges.errors import VenueFileBusy, VenueFileError
-from exchanges.simulated import PricePath, SimulatedSettings, SimulatedVenue, venue
+from exchanges.simulated import PricePath, SimulatedSettings, SimulatedVenue, record
 from tests.exchanges.desk import ACCEPTED, BUY, SYMBOL, Desk, settings
 from tests.exchanges.venue_files import CALM, START_MS, WILD, sql, tree, written
 
@@ -33,6 +33,8 @@ def test_open_when_another_holds_the_file_then_says_who(tmp_path: Path) -> None:
         Desk(CALM, path=tmp_path / "venue.db")
     desk.venue.close()
     desk.venue.close()
+    with pytest.raises(VenueFileError, match="is closed"):
+        desk.bar()
     Desk(CALM, path=tmp_path / "venue.db").venue.close()
 
 
@@ -87,7 +89,7 @@ def test_open_when_the_feed_differs_then_names_it(tmp_path: Path, bars: str) -> 
 def test_open_when_the_file_was_tampered_with_then_is_refused(
     tmp_path: Path, statement: str, says: str
 ) -> None:
-    with patch.object(venue, "CHECKPOINT_EVERY", 5):
+    with patch.object(record, "CHECKPOINT_EVERY", 5):
         written(tmp_path / "venue.db")
     sql(tmp_path / "venue.db", statement)
     assert says in fault(tmp_path / "venue.db")
@@ -167,9 +169,9 @@ def test_disk_when_full_then_answers_no_more_and_keeps_what_it_told(tmp_path: Pa
     path = tmp_path / "venue.db"
     desk = Desk(CALM * 2, path=path)
     desk.bar()
-    assert desk.venue._file is not None
-    assert desk.venue._file._db is not None
-    desk.venue._file._db.run("PRAGMA max_page_count = 12")
+    assert desk.venue._record.file is not None
+    assert desk.venue._record.file._db is not None
+    desk.venue._record.file._db.run("PRAGMA max_page_count = 12")
     told: list[str] = []
 
     def place_on() -> None:

@@ -29,7 +29,7 @@ def image(path: Path, name: str) -> Path:
 
 
 def entries(desk: Desk) -> int:
-    file = desk.venue._file
+    file = desk.venue._record.file
     assert file is not None
     return file._seq
 
@@ -40,7 +40,7 @@ def sql(path: Path, statement: str) -> None:
     connection.close()
 
 
-def written(path: Path) -> Desk:
+def written(path: Path | None) -> Desk:
     """Write a short history into a file and close it."""
     desk = Desk(WILD, path=path)
     desk.bar()
