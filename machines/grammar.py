@@ -14,7 +14,7 @@ from itertools import product
 from typing import Generic, TypeVar
 
 import msgspec
-from transitions import Machine
+from transitions import Machine, MachineError
 
 from machines.errors import BrokenTable, ForbiddenTransition
 
@@ -131,8 +131,10 @@ class Table(Generic[I]):
         *Raises*: ForbiddenTransition if the structure does not allow it.
         """
         cursor = Cursor(state)
-        if not self._machine.events[row.name].trigger(cursor):
-            raise ForbiddenTransition(f"row {row.name} refused from {state}")
+        try:
+            self._machine.events[row.name].trigger(cursor)
+        except MachineError as error:
+            raise ForbiddenTransition(f"row {row.name} does not lead from {state}") from error
         return cursor.state
 
 

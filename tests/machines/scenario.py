@@ -22,7 +22,9 @@ What follows is told in the same words that the file uses: see `Telling`.
 
 import difflib
 import re
+import sys
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -327,6 +329,7 @@ def row_told(taken: core.Taken) -> str:
     return f"{cell.label} {taken.before} → {after}{' (alert)' if cell.alert else ''}"
 
 
+@cache
 def corpus() -> list[Script]:
     """Read every scenario, in the order of their names."""
     return [read(path) for path in sorted(SCENARIOS.glob("*.ladder"))]
@@ -345,3 +348,8 @@ def retold(path: Path) -> str:
         elif number < min(steps) or line.startswith("#"):
             kept.append(line)
     return re.sub(r"\n+\Z", "\n", "\n".join(kept) + "\n")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        sys.stdout.write(retold(Path(name)))

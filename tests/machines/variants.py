@@ -2,11 +2,12 @@
 
 For each row and each state it leaves: the row is deleted, its target is changed to every other
 state, each condition of its guard is dropped or negated, each instruction of its recipe is dropped
-or swapped for another that edits orders of the same roles, and its alert is flipped. An altered
-row takes every cell that it now matches, whatever stood there.
+or swapped for every other that edits orders of the same roles, and its alert is flipped. An
+altered row takes every cell that it now matches, whatever stood there.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 import msgspec
@@ -35,6 +36,7 @@ def matched(row: Cell[Instruction], state: str) -> list[Spot]:
     ]
 
 
+@cache
 def owner(spot: Spot) -> Cell[Instruction]:
     """The one cell of the table at a spot, found by looking at all of them."""
     state, trigger, _ = spot
@@ -88,19 +90,24 @@ class Variant(msgspec.Struct, frozen=True):
     """One alteration of one row in one state. ``name`` says which, and is how it is listed."""
 
     name: str
-    state: str
-    row: Row[Instruction]
     changes: dict[Spot, Row[Instruction] | None]
 
     @property
     def changed(self) -> list[Spot]:
-        """The spots at which this differs from the table and which can be reached at all."""
+        """The spots that can be reached and at which this does not do what the table does."""
         return [
             spot
             for spot, cell in self.changes.items()
-            if cell != self.row or not isinstance(owner(spot), Never)
-            if cell is None or cell != owner(spot)
+            if cell is None
+            or (not isinstance(owner(spot), Never) and does(cell) != does(owner(spot)))
         ]
+
+
+def does(cell: Cell[Instruction]) -> object:
+    """What a cell does, without the guard that let it: rows that do the same are the same."""
+    if isinstance(cell, Row):
+        return cell.label, cell.target, cell.recipe, cell.alert
+    return type(cell)
 
 
 def _swap(row: Row[Instruction], at: int, new: tuple[Instruction, ...]) -> Row[Instruction]:
@@ -117,7 +124,7 @@ def _recipes(row: Row[Instruction]) -> Iterator[tuple[str, Row[Instruction]]]:
     for at, one in enumerate(row.recipe):
         yield f"without {one.name}", _swap(row, at, ())
         for other in INSTRUCTIONS:
-            if other.roles == one.roles and other is not one:
+            if other.roles == one.roles and other.edit is not one.edit:
                 yield f"{other.name} for {one.name}", _swap(row, at, (other,))
 
 
@@ -139,7 +146,7 @@ def variants(row: Row[Instruction], state: str) -> Iterator[Variant]:
     edge = f"{row.label} {state} {row.trigger} {_guard_told(row)}".rstrip()
 
     def variant(what: str, changes: dict[Spot, Row[Instruction] | None]) -> Variant:
-        return Variant(f"{edge}: {what}", state, row, changes)
+        return Variant(f"{edge}: {what}", changes)
 
     yield variant("deleted", dict.fromkeys(here))
     yield variant("alert", dict.fromkeys(here, replace(row, alert=not row.alert)))

@@ -1,0 +1,80 @@
+"""The variants of the table that no scenario can tell apart, each with the reason why.
+
+`tests.machines.test_table` holds this list to its word: what is listed survives every scenario,
+what survives is listed, and nothing is listed for nothing. A variant that would only change a cell
+that is *never* reached needs no line here.
+"""
+
+import re
+
+import msgspec
+
+LATER = "(FULLY_FILLED|TP1_HIT|STOP_AT_BREAK_EVEN)"
+ENTERING = "(PARTIALLY_FILLED|FULLY_FILLED)"
+
+
+class Equivalent(msgspec.Struct, frozen=True):
+    """Variants by the pattern of their names (`Variant.name`), and why they make no difference."""
+
+    names: str
+    reason: str
+
+    def matches(self, name: str) -> bool:
+        return re.fullmatch(self.names, name) is not None
+
+
+EQUIVALENT = (
+    Equivalent(
+        rf"(T2b|S2) {LATER} stop_refused .*: without cancel_entries",
+        "No entry works in this state, so there is none to cancel. (While the cancel of one is "
+        "under way, other rows differ in what the journal says it was sent for; these are taken "
+        "on a venue's answer, and what they ask for leaves with the next poll.)",
+    ),
+    Equivalent(
+        r".*: expire_entries for cancel_entries",
+        "That an entry expired is asked only while nothing has been entered and, of a late fill, "
+        "only before TP1; each of these rows comes after an entry and leads beyond that.",
+    ),
+    Equivalent(
+        rf"(E2 (PENDING_LIMITS|CLOSING)|(E3|E6|T1) {ENTERING}) .*: step_stop for stop_to_held",
+        "No rung has been hit yet, so there is none for the stop to be one behind of.",
+    ),
+    Equivalent(
+        r"E2 .*: fold_rungs for share_rungs",
+        "Nothing rests on any rung before the first fill, so folding shares too.",
+    ),
+    Equivalent(
+        r"E3 PARTIALLY_FILLED entry_filled !late&entries_work: fold_rungs for share_rungs",
+        "While an entry works no sale of ours takes from the rungs (it would have cancelled the "
+        "entry), so a fill always changes what there is to share, and folding shares too.",
+    ),
+    Equivalent(
+        rf"E6 {ENTERING} entry_filled late&keep_late: without recompute_break_even",
+        "Break-even is not fixed before TP1, so there is nothing to count anew.",
+    ),
+    Equivalent(
+        r"E6 (TP1_HIT|STOP_AT_BREAK_EVEN) entry_filled late&keep_late: "
+        r"owe_break_even for stop_to_held",
+        "The instruction before has just counted break-even from the same books.",
+    ),
+    Equivalent(
+        r"E6 CLOSED entry_filled: (exit_all|chase) for exit_late",
+        "Nothing else is held in CLOSED, so all that is held is the late quantity.",
+    ),
+    Equivalent(
+        r"(E6|T4) .*!held: stop_until_flat for cancel_stop",
+        "Nothing is held: both drop the stop.",
+    ),
+    Equivalent(
+        r"S2 .* stop_refused !passed&!stop_rests&spent: whatever stop_rests",
+        "A stop that is seen to rest has its refusals forgotten: it is never spent and resting.",
+    ),
+    Equivalent(
+        r"S3 .*: stop_until_flat for set_stop",
+        "A loosened stop is looked for only while something is held.",
+    ),
+    Equivalent(
+        rf"S3 {ENTERING} .*: pull_to_break_even for set_stop",
+        "Break-even is not fixed before TP1, so there is nothing to pull the stop to.",
+    ),
+)
