@@ -67,15 +67,15 @@ class Engine:
 
     # ------------------------------------------------------------------------------ requests
 
-    def handle(self, mutation: Mutation) -> Outcome:
-        """Do what is asked, or say why not."""
+    def handle(self, mutation: Mutation, *, by_person: bool = False) -> Outcome:
+        """Do what is asked, or say why not; what changes is marked with who asked."""
         refusal = checks.key_refusal(mutation.key, self.settings)
         if refusal is not None:
             return refusal
         market = self.markets[mutation.key.symbol]
         last = market.last
         if isinstance(mutation, CancelOrder):
-            return self._cancel(mutation, market)
+            return self._cancel(mutation, market, by_person)
         if last is None:
             if isinstance(mutation, AmendOrder):
                 return _unknown(mutation)  # nothing rests before there is a price
@@ -84,9 +84,9 @@ class Engine:
             case PlaceOrder():
                 return self._place(mutation, market, last)
             case AmendOrder():
-                return self._amend(mutation, market, last)
+                return self._amend(mutation, market, last, by_person)
             case SetStop():
-                return self._set_stop(mutation, market, last)
+                return self._set_stop(mutation, market, last, by_person)
             case _:
                 assert_never(mutation)
 
@@ -120,7 +120,7 @@ class Engine:
             reduce_only=asked.reduce_only,
         )
         if px is None or asked.type is OrderType.MARKET:
-            self._fill(book, order, self._slipped(asked.key.symbol, asked.side, last))
+            self._fill(book, order, self.slipped(asked.key.symbol, asked.side, last))
         elif not is_stop and _reached(asked.side, px, last):
             self._fill(book, order, last)
         else:
@@ -129,7 +129,7 @@ class Engine:
             market.wait(working)
         return DONE
 
-    def _amend(self, asked: AmendOrder, market: Market, last: Decimal) -> Outcome:
+    def _amend(self, asked: AmendOrder, market: Market, last: Decimal, by_person: bool) -> Outcome:
         slot, working, order = self._live(asked.key, asked.client_order_id)
         if working is None or order is None:
             return _unknown(asked)
@@ -144,7 +144,9 @@ class Engine:
         book = self.account.books[slot]
         self.changed.add(slot)
         price, trigger_px = (None, px) if working.is_stop else (px, None)
-        order = replace(order, qty=asked.qty, price=price, trigger_px=trigger_px)
+        order = replace(
+            order, qty=asked.qty, price=price, trigger_px=trigger_px, by_person=by_person
+        )
         if order.qty <= order.filled_qty:
             full = order.qty == order.filled_qty
             status = OrderStatus.FILLED if full else OrderStatus.CANCELLED
@@ -162,17 +164,17 @@ class Engine:
             market.wait(moved)
         return DONE
 
-    def _cancel(self, asked: CancelOrder, market: Market) -> Outcome:
+    def _cancel(self, asked: CancelOrder, market: Market, by_person: bool) -> Outcome:
         slot, working, order = self._live(asked.key, asked.client_order_id)
         if working is None or order is None:
             known = slot >= 0 and self.account.ids.get(asked.client_order_id) == slot
             return ALREADY if known else _unknown(asked)
-        self.changed.add(slot)
-        market.stop_waiting(working)
-        self._end(self.account.books[slot], replace(order, status=OrderStatus.CANCELLED))
+        self._stop_waiting(slot, working)
+        order = replace(order, status=OrderStatus.CANCELLED, by_person=by_person)
+        self._end(self.account.books[slot], order)
         return DONE
 
-    def _set_stop(self, asked: SetStop, market: Market, last: Decimal) -> Outcome:
+    def _set_stop(self, asked: SetStop, market: Market, last: Decimal, by_person: bool) -> Outcome:
         name = f"stop of {asked.key.symbol}"
         if not self.settings.position_stop:
             text = f"{name}: positions have no stop of their own here; place a stop_market order"
@@ -196,10 +198,39 @@ class Engine:
         else:  # moved: it keeps its place
             placed = book.stop.placed
             market.stop_waiting(book.stop)
-        book.stop = Working(slot, placed, px, side, is_stop=True)
+        book.stop = Working(slot, placed, px, side, is_stop=True, by_person=by_person)
         market.wait(book.stop)
         self.changed.add(slot)
         return DONE
+
+    # ------------------------------------------------------------------- what others do here
+
+    def trade(self, key: Key, side: Side, qty: Decimal, price: Decimal) -> None:
+        """Let somebody else's order fill on a key; it is nobody's we know."""
+        slot = self._slot(key)
+        self.changed.add(slot)
+        self._execute(self.account.books[slot], side, price, qty)
+
+    def end(self, working: Working, status: OrderStatus, refusal: Refusal | None = None) -> None:
+        """Let the venue end an order of its own accord."""
+        assert working.order is not None, "an order, not a position's stop"
+        self._stop_waiting(working.slot, working)
+        order = replace(working.order, status=status, refusal=refusal, by_person=False)
+        self._end(self.account.books[working.slot], order)
+
+    def drop_stop(self, key: Key) -> bool:
+        """Take a position's own stop away; return whether there was one."""
+        book = self.book(key)
+        if book is None or book.stop is None:
+            return False
+        self._stop_waiting(book.stop.slot, book.stop)
+        book.stop = None
+        return True
+
+    def _stop_waiting(self, slot: int, working: Working) -> None:
+        self.changed.add(slot)
+        market = self.markets[self.account.books[slot].key.symbol]
+        market.stop_waiting(working)
 
     # ---------------------------------------------------------------------------------- bars
 
@@ -233,13 +264,13 @@ class Engine:
         self.changed.add(working.slot)
         side = working.side
         if working.order is None:
-            price = self._slipped(market.symbol, side, stop_px)
+            price = self.slipped(market.symbol, side, stop_px)
             qty = book.reducible(side)
             assert qty > 0, f"{book.key}: a stop without a position"
             book.stop = None
-            self._execute(book, side, price, qty, Liquidity.TAKER, "")
+            self._execute(book, side, price, qty, by_position_stop=True)
         elif working.is_stop:
-            self._fill(book, working.order, self._slipped(market.symbol, side, stop_px))
+            self._fill(book, working.order, self.slipped(market.symbol, side, stop_px))
         else:
             self._fill(book, working.order, working.px, Liquidity.MAKER)
 
@@ -253,10 +284,10 @@ class Engine:
         if order.reduce_only:
             qty = min(qty, book.reducible(order.side))
         if qty > 0:
-            self._execute(book, order.side, price, qty, liquidity, order.client_order_id)
+            self._execute(book, order.side, price, qty, order.client_order_id, liquidity)
         filled = order.filled_qty + qty
         status = OrderStatus.FILLED if filled == order.qty else OrderStatus.CANCELLED
-        self._end(book, replace(order, filled_qty=filled, status=status))
+        self._end(book, replace(order, filled_qty=filled, status=status, by_person=False))
 
     def _execute(
         self,
@@ -264,17 +295,22 @@ class Engine:
         side: Side,
         price: Decimal,
         qty: Decimal,
-        liquidity: Liquidity,
-        client_order_id: str,
+        client_order_id: str = "",
+        liquidity: Liquidity = Liquidity.TAKER,
+        *,
+        by_position_stop: bool = False,
     ) -> None:
-        self._ledger.execute(book, side, price, qty, liquidity, client_order_id)
+        self._ledger.execute(
+            *(book, side, price, qty, liquidity, client_order_id),
+            by_position_stop=by_position_stop,
+        )
         self.markets[book.key.symbol].forget_band()  # a stop may have gone with its position
 
     def _end(self, book: Book, order: Order) -> None:
         book.live.pop(order.client_order_id, None)
         book.ended.append(Ended(order, self.account.now_ms))
 
-    def _slipped(self, symbol: str, side: Side, price: Decimal) -> Decimal:
+    def slipped(self, symbol: str, side: Side, price: Decimal) -> Decimal:
         """Worsen a price by the slippage, rounded to the tick against us."""
         slippage = self.settings.slippage
         if not slippage:

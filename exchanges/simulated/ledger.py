@@ -38,6 +38,8 @@ class Ledger:
         qty: Decimal,
         liquidity: Liquidity,
         client_order_id: str,
+        *,
+        by_position_stop: bool = False,
     ) -> None:
         """Write one execution into position, cash and history."""
         account = self._account
@@ -61,7 +63,7 @@ class Ledger:
                 fee=fee,
                 liquidity=liquidity,
                 at_ms=account.now_ms,
-                by_position_stop=not client_order_id,
+                by_position_stop=by_position_stop,
             )
         )
 

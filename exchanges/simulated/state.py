@@ -25,6 +25,8 @@ class Working(msgspec.Struct):
     is_stop: bool
     order: Order | None = None
     gone: bool = False
+    by_person: bool = False
+    """A position's own stop that a person set last; an order says so itself."""
 
     @property
     def falling(self) -> bool:

@@ -12,7 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_never
 
+from exchanges.errors import VenueFileError
 from exchanges.feeds.bars import Feed
+from exchanges.simulated import outside
+from exchanges.simulated.acts import Act, digest
 from exchanges.simulated.engine import Engine
 from exchanges.simulated.ledger import FREE, realised
 from exchanges.simulated.market import Market
@@ -21,6 +24,7 @@ from exchanges.simulated.settings import SimulatedSettings, Slots, check
 from exchanges.simulated.state import Account
 from exchanges.simulated.venue_file import Entry, VenueFile, identity
 from exchanges.simulated.views import Views
+from machines.errors import InvalidSpec
 from machines.words import (
     ZERO,
     Capabilities,
@@ -33,6 +37,9 @@ from machines.words import (
     Quote,
     Snapshot,
 )
+
+_ACTS, _ACTS_DIGEST = "acts", "acts.digest"
+"""Counters: how many written acts have happened, and which."""
 
 
 class SimulatedVenue:
@@ -62,6 +69,9 @@ class SimulatedVenue:
             exits=settings.exits, position_stop=settings.position_stop
         )
         self._record = Record(self._engine)
+        self._acts: Sequence[Act] = ()
+        self.undone: list[str] = []
+        """What written acts could not do, and why."""
 
     @classmethod
     def open(
@@ -70,25 +80,32 @@ class SimulatedVenue:
         feeds: Mapping[str, Feed],
         path: Path | None,
         *,
+        acts: Sequence[Act] = (),
         fresh: bool = False,
     ) -> SimulatedVenue:
         """Open an account that lives in a file, or in memory only without ``path``.
 
         A file that exists is continued where its last answer left it; ``fresh`` begins it anew.
-        *Raises*: InvalidSpec; VenueFileBusy, VenueFileError.
+        ``acts`` happen when they are due. *Raises*: InvalidSpec; VenueFileBusy, VenueFileError.
         """
         check(settings, feeds)
+        faults = outside.faults(acts, settings, feeds)
+        if faults:
+            raise InvalidSpec(faults)
         if path is None:
-            return cls(settings, feeds)
+            venue = cls(settings, feeds)
+            venue._acts = acts
+            return venue
         file = VenueFile(path, identity(settings, feeds), fresh=fresh)
         try:
             venue = cls(file.settings, feeds, file.account())
             for entry in file.entries():
                 venue.replay(entry)
+            venue._record.begin(file)
+            venue._write_down(acts)
         except BaseException:
             file.close()
             raise
-        venue._record.begin(file)
         return venue
 
     def close(self) -> None:
@@ -194,8 +211,10 @@ class SimulatedVenue:
                 end_ms = market.feed.times[-1]
         if end_ms is None:
             return None
-        if limit_ms is not None and limit_ms < end_ms:
-            end_ms = limit_ms
+        act_ms = self._next_act_ms()
+        for earlier_ms in (limit_ms, act_ms):
+            if earlier_ms is not None and earlier_ms < end_ms:
+                end_ms = earlier_ms
         for market in self._markets:
             touch_ms = _touch_ms(market, end_ms)
             if touch_ms is not None:
@@ -203,8 +222,14 @@ class SimulatedVenue:
         return end_ms
 
     def advance(self, now_ms: int) -> None:
-        """Let all bars happen that close up to ``now_ms``; a time that has passed moves nothing."""
+        """Let all bars and written acts up to ``now_ms`` happen, at one instant the bar first.
+
+        A time that has passed moves nothing.
+        """
         self._record.check()
+        while (act_ms := self._next_act_ms()) is not None and act_ms <= now_ms:
+            self._record.keep([], moved=self._advance(act_ms))
+            self._do_next_act()
         self._record.keep([], moved=self._advance(now_ms))
 
     def _advance(self, now_ms: int) -> bool:
@@ -229,6 +254,38 @@ class SimulatedVenue:
         account.now_ms = max(account.now_ms, now_ms)
         return met
 
+    # ------------------------------------------------------------------------- what others do
+
+    def act(self, act: Act) -> Outcome:
+        """Let a person or the venue do something now, durably; say what came of it."""
+        self._record.check()
+        outcome = outside.perform(self._engine, act)
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            self._record.keep([act])
+        return outcome
+
+    def _write_down(self, acts: Sequence[Act]) -> None:
+        """Take note of acts to come; those that have happened must be the same as then."""
+        done = self.counters.get(_ACTS, 0)
+        if acts and done and digest(acts[:done]) != self.counters[_ACTS_DIGEST]:
+            raise VenueFileError(
+                f"venue {self.account}: the first {done} written acts have happened and are not "
+                "what they were: change only what comes after them, or name another book"
+            )
+        self._acts = acts
+
+    def _next_act_ms(self) -> int | None:
+        done = self.counters.get(_ACTS, 0)
+        return self._acts[done].at_ms if done < len(self._acts) else None
+
+    def _do_next_act(self) -> None:
+        done = self.counters.get(_ACTS, 0) + 1
+        self.remember(_ACTS, done)
+        self.remember(_ACTS_DIGEST, digest(self._acts[:done]))
+        outcome = self.act(self._acts[done - 1])
+        if outcome.kind is not OutcomeKind.ACCEPTED:
+            self.undone.append(outcome.text or f"{self._acts[done - 1].do.value}: was so already")
+
     # ----------------------------------------------------------------------------- the file
 
     @property
@@ -252,7 +309,13 @@ class SimulatedVenue:
     def replay(self, entry: Entry) -> None:
         """Let an entry of a log happen again. *Raises*: VenueFileError when it ends elsewhere."""
         self._advance(entry.at_ms)
-        self._record.replayed(entry, [self._engine.handle(each) for each in entry.inputs])
+        outcomes = [
+            outside.perform(self._engine, each)
+            if isinstance(each, Act)
+            else self._engine.handle(each)
+            for each in entry.inputs
+        ]
+        self._record.replayed(entry, outcomes)
 
     # ---------------------------------------------------------------------------- the money
 

@@ -18,6 +18,7 @@ import msgspec
 from exchanges import sqlite
 from exchanges.errors import VenueFileBusy, VenueFileError
 from exchanges.feeds.bars import Feed
+from exchanges.simulated.acts import Act
 from exchanges.simulated.checkpoint import Slice, join
 from exchanges.simulated.settings import SimulatedSettings
 from exchanges.simulated.state import Account
@@ -42,7 +43,7 @@ _TABLES = {"meta", "log", "checkpoint", "counter"}
 _SMALLEST = 4096
 """Bytes of one page: what is shorter holds not even the first."""
 
-Input = Mutation
+Input = Mutation | Act
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -63,6 +63,6 @@ def _view(book: Book, since_ms: int) -> tuple[View, int]:
         avg_px=book.avg_px,
         orders=tuple(orders),
         fills=tuple(fills),
-        stop=None if book.stop is None else PositionStop(book.stop.px),
+        stop=None if book.stop is None else PositionStop(book.stop.px, book.stop.by_person),
     )
     return view, _ALL if whole else since_ms

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from exchanges.errors import VenueFileBusy
 from exchanges.feeds import walk
-from exchanges.simulated import record
+from exchanges.simulated import Act, Deed, record
 from machines.words import OrderType, PlaceOrder, Refusal, Role
 from tests.exchanges.desk import (
     ACCEPTED,
@@ -43,6 +43,18 @@ from tests.exchanges.venue_files import (
 )
 
 SIDES, PRICES, NUMBERS = st.sampled_from([BUY, SELL]), st.integers(92, 107), st.integers(0, 5)
+ACTS = [
+    Act(Deed.BUY, SYMBOL, qty=Decimal(2)),
+    Act(Deed.SELL, SYMBOL, qty=Decimal(1)),
+    Act(Deed.CLOSE, SYMBOL),
+    Act(Deed.STOP, SYMBOL, price=Decimal(96)),
+    Act(Deed.STOP, SYMBOL),
+    Act(Deed.ADL, SYMBOL, qty=Decimal(1)),
+    Act(Deed.LIQUIDATE, SYMBOL),
+    Act(Deed.MOVE, SYMBOL, near=Decimal(95), price=Decimal(96)),
+    Act(Deed.CANCEL, SYMBOL, near=Decimal(104)),
+    Act(Deed.VENUE_EXPIRE, SYMBOL, nth=2),
+]
 DEEDS = st.lists(
     st.one_of(
         st.tuples(st.just("bar")),
@@ -51,6 +63,7 @@ DEEDS = st.lists(
         st.tuples(st.just("set_stop"), PRICES),
         st.tuples(st.just("amend"), NUMBERS, st.integers(1, 3), PRICES),
         st.tuples(st.just("cancel"), NUMBERS),
+        st.tuples(st.just("act"), st.sampled_from(ACTS)),
     ),
     max_size=25,
 )
@@ -67,6 +80,8 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
                 return f"o{n}"
         case ("set_stop", price):
             desk.set_stop(price)
+        case ("act", act):
+            desk.venue.act(act)
         case (kind, number, *rest):
             getattr(desk, kind)(f"o{number}", *rest)
     return ""
