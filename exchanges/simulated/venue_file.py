@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -101,7 +102,8 @@ class VenueFile:
             """The settings as they were first written, in which nothing but zeros may differ."""
             self._seq, self._chain = self._verify(self._db)
         except BaseException as error:
-            self.close()
+            with suppress(VenueFileError):
+                self.close()
             if isinstance(error, (sqlite.Error, OSError, ValueError, msgspec.MsgspecError)):
                 raise VenueFileError(f"{self.name}: cannot be opened: {error}") from error
             raise
@@ -175,13 +177,17 @@ class VenueFile:
             ) from error
 
     def close(self) -> None:
-        """Close the file and let it go; a second time does nothing."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-        if self._lock is not None:
-            sqlite.let_go(self._lock)
-            self._lock = None
+        """Close the file and let it go; a second time does nothing. *Raises*: VenueFileError."""
+        db, self._db = self._db, None
+        try:
+            if db is not None:
+                db.close()
+        except sqlite.Error as error:  # while tidying up: all entries are durable
+            raise VenueFileError(f"{self.name}: cannot be tidied up: {error}") from error
+        finally:
+            lock, self._lock = self._lock, None
+            if lock is not None:
+                sqlite.let_go(lock)
 
     # ------------------------------------------------------------------------------- checking
 

@@ -1,15 +1,19 @@
 """A venue's own file that cannot be trusted or written: refused, with nothing lost or changed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from unittest.mock import patch
 
+import apsw
 import pytest
 
 from exchanges.errors import VenueFileBusy, VenueFileError
 from exchanges.simulated import PricePath, SimulatedSettings, SimulatedVenue, record
 from tests.exchanges.desk import ACCEPTED, BUY, SYMBOL, Desk, settings
+from tests.exchanges.failing_disk import failing_disk
 from tests.exchanges.venue_files import CALM, START_MS, WILD, sql, tree, written
 
 
@@ -193,3 +197,55 @@ def test_disk_when_full_then_answers_no_more_and_keeps_what_it_told(tmp_path: Pa
     assert list(again.venue.state.ids) == told
     assert again.market("more", BUY, 1) == ACCEPTED
     again.venue.close()
+
+
+def durable_steps(desk: Desk) -> Iterator[None]:
+    """Do things of which each is written before it returns."""
+    yield
+    desk.bar()
+    desk.limit("a", BUY, 2, 98)
+    yield
+    desk.bar()
+    yield
+    desk.set_stop(94)
+    yield
+    desk.limit("b", BUY, 1, 93)
+    yield
+
+
+def told_on(path: Path, states: list[bytes]) -> tuple[int, str]:
+    """Do the steps as far as they go; return how many were told, and what failed."""
+    told = 0
+    with ExitStack() as stack:
+        try:
+            desk = Desk(WILD, path=path)
+            stack.callback(desk.venue.close)
+            for told, _ in enumerate(durable_steps(desk), start=1):
+                assert tree(desk.venue) == states[told - 1]
+            stack.close()
+        except VenueFileError as error:
+            with suppress(VenueFileError):  # the disk may fail again on the way out
+                stack.close()
+            return told, str(error)
+    return told, ""
+
+
+@pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
+def test_disk_when_any_change_fails_then_nothing_told_is_lost_and_nothing_is_half_done(
+    tmp_path: Path, error: type[apsw.Error]
+) -> None:
+    memory = Desk(WILD)
+    states = [tree(memory.venue) for _ in durable_steps(memory)]
+    fails_at, told, said = 0, 0, "the disk fails"
+    while said:
+        fails_at += 1
+        path = tmp_path / f"{fails_at}.db"
+        with failing_disk(fails_at, error), patch.object(record, "CHECKPOINT_EVERY", 3):
+            told, said = told_on(path, states)
+        assert said == "" or "the disk fails" in said or "disk is full" in said
+        again = Desk(WILD, path=path)
+        # A request whose answer was lost may have taken effect, whole.
+        assert tree(again.venue) in states[max(told - 1, 0) : told + 1]
+        again.venue.close()
+    assert told == len(states)
+    assert fails_at > 30
