@@ -121,7 +121,7 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.ENTRY_ENDED: ("entries_work", "refused"),
     Trigger.ENTRY_TTL_ELAPSED: (),
     Trigger.TARGET_MISSED: (),
-    Trigger.RUNG_PART_FILLED: (),
+    Trigger.RUNG_PART_FILLED: ("held",),
     Trigger.RUNG_HIT: ("held", "behind", "keep_behind", "steps"),
     Trigger.RUNG_ENDED: ("spent",),
     Trigger.STOP_TRIGGERED: (),

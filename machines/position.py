@@ -33,6 +33,9 @@ AFTER_TP1 = (TP1, BE)
 GET_OUT = (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_ALL)
 """Cancel entries and rungs, exit at market: T2b and S2."""
 
+NOTHING_LEFT = (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_TO_HELD, do.CANCEL_STOP)
+"""Flat: all that rests goes, an exit that is still under way too: T4 and E6."""
+
 FILL_IN = (do.JOIN, do.STOP_TO_HELD, do.SHARE_RUNGS)
 """Stop for all that is held, then every open rung re-shared: E2 and E3."""
 
@@ -86,8 +89,7 @@ ENTRY_ROWS: tuple[R, ...] = (
       "A late fill after the end: exit that quantity, alert.", alert=True),
     R("E6", LIVE, T.EXIT_FILLED, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
       "The exit of a late quantity fills.", {"held": True}),
-    R("E6", LIVE, T.EXIT_FILLED, CLOSING,
-      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+    R("E6", LIVE, T.EXIT_FILLED, CLOSING, NOTHING_LEFT,
       "The exit of a late quantity leaves nothing held.", {"held": False}),
     R("E6", LIVE, T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
       "The exit of a late quantity ends unfilled: declared again.", {"third_try": False}),
@@ -97,7 +99,7 @@ ENTRY_ROWS: tuple[R, ...] = (
 
 TARGET_ROWS: tuple[R, ...] = (
     R("T1", LIVE, T.RUNG_PART_FILLED, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
-      "A rung fills in part."),
+      "A rung fills in part.", {"held": True}),
     R("T2", ENTERING, T.RUNG_HIT, TP1,
       (do.STOP_TO_BREAK_EVEN, do.CANCEL_ENTRIES, do.FOLD_RUNGS),
       "The first rung is hit: stop to break-even, then cancel working entries.",
@@ -118,12 +120,12 @@ TARGET_ROWS: tuple[R, ...] = (
     R("T3", AFTER_TP1, T.RUNG_HIT, None, (do.STEP_STOP, do.FOLD_RUNGS),
       "A later rung is hit and step_stop follows one rung behind.",
       {"held": True, "steps": True}),
-    R("T4", ENTERING, T.RUNG_HIT, CLOSING,
-      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+    R("T4", ENTERING, T.RUNG_HIT, CLOSING, NOTHING_LEFT,
       "The first rung hit leaves nothing held.", {"held": False}),
-    R("T4", AFTER_TP1, T.RUNG_HIT, CLOSING,
-      (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.CANCEL_STOP),
+    R("T4", AFTER_TP1, T.RUNG_HIT, CLOSING, NOTHING_LEFT,
       "A rung hit leaves nothing held.", {"held": False}),
+    R("T4", LIVE, T.RUNG_PART_FILLED, CLOSING, NOTHING_LEFT,
+      "A rung that was hit or off fills all the same and leaves nothing held.", {"held": False}),
     R("T5", (TP1,), T.BREAK_EVEN_SEEN, BE, (),
       "A snapshot shows the stop at break-even or better."),
     R("T6", (BE,), T.BREAK_EVEN_DUE, TP1, (do.PULL_TO_BREAK_EVEN,),
@@ -134,8 +136,8 @@ TARGET_ROWS: tuple[R, ...] = (
 )
 
 STOP_ROWS: tuple[R, ...] = (
-    R("S1", LIVE, T.STOP_TRIGGERED, CLOSING, (do.CANCEL_ENTRIES, do.CANCEL_RUNGS),
-      "The stop has triggered."),
+    R("S1", LIVE, T.STOP_TRIGGERED, CLOSING, (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_TO_HELD),
+      "The stop has triggered; an exit that is under way shrinks to held."),
     R("S1", (CLOSING,), T.EXIT_OVERDUE, None, (do.CHASE,),
       "What a stop left unfilled for 2 s is chased."),
     R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),

@@ -192,7 +192,8 @@ class Book:
         done = min(wanted, self.held) if order.reduce_only else wanted
         maker = order.type is OrderType.LIMIT
         price = px or order.price or order.trigger_px or self.quote.last
-        self._execute(order.client_order_id, role, price, done, maker, at_ms)
+        if done:
+            self._execute(order.client_order_id, role, price, done, maker, at_ms)
         order = replace(order, filled_qty=order.filled_qty + done)
         if not order.leaves_qty:
             order = replace(order, status=OrderStatus.FILLED)

@@ -67,6 +67,14 @@ ROLES = {"entry": Role.ENTRY, "tp": Role.TAKE_PROFIT, "stop": Role.STOP_LOSS, "e
 SHORT = {role: word for word, role in ROLES.items()}
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """A venue's answer to one mutation, and the ladder that took it."""
+
+    ladder: Ladder
+    mutation: Mutation
+    outcome: Outcome
+
+
 class Polled(msgspec.Struct, frozen=True):
     """One poll of a run: what the machines were shown and what they made of it."""
 
@@ -74,8 +82,9 @@ class Polled(msgspec.Struct, frozen=True):
     view: View
     quote: Quote | None
     now_ms: int
+    asked: tuple[Event, ...]
     done: core.Advance
-    answered: tuple[core.Taken, ...]
+    answers: tuple[Answer, ...]
 
 
 class Run:
@@ -135,13 +144,15 @@ class Run:
         done = core.advance(
             before, view, quote, self.now_ms, capabilities, self.table, asked=self.asked
         )
-        self.asked = ()
+        asked, self.asked = self.asked, ()
         self.ladder = done.ladder
         told = [row_told(taken) for taken in done.taken]
         answered: list[core.Taken] = []
+        answers: list[Answer] = []
         for mutation in done.mutations:
             outcome = self._send(mutation)
             told.append(self._sent_told(mutation, outcome, mutation in done.repairs))
+            answers.append(Answer(self.ladder, mutation, outcome))
             self.ladder, rows = core.answer(
                 self.ladder, mutation, outcome, quote, self.now_ms, self.table
             )
@@ -149,7 +160,7 @@ class Run:
         left = [f"{op} was not sent" for op, _, used in self.orders_sent if not used]
         if left:
             raise Misread("; ".join(left))
-        self.polls.append(Polled(before, view, quote, self.now_ms, done, tuple(answered)))
+        self.polls.append(Polled(before, view, quote, self.now_ms, asked, done, tuple(answers)))
         return told + [row_told(taken) for taken in answered]
 
     def _quote(self) -> Quote | None:
