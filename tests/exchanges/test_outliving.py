@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -27,6 +27,8 @@ from tests.exchanges.desk import (
     SELL,
     SYMBOL,
     Desk,
+    Key,
+    Slots,
     at_once,
     refused,
     settings,
@@ -42,22 +44,24 @@ from tests.exchanges.venue_files import (
     written,
 )
 
+ONE, TWO = Key("paper", SYMBOL, "one"), Key("paper", SYMBOL, "two")
 SIDES, PRICES, NUMBERS = st.sampled_from([BUY, SELL]), st.integers(92, 107), st.integers(0, 5)
 ACTS = [
-    Act(Deed.BUY, SYMBOL, qty=Decimal(2)),
-    Act(Deed.SELL, SYMBOL, qty=Decimal(1)),
-    Act(Deed.CLOSE, SYMBOL),
-    Act(Deed.STOP, SYMBOL, price=Decimal(96)),
-    Act(Deed.STOP, SYMBOL),
-    Act(Deed.ADL, SYMBOL, qty=Decimal(1)),
-    Act(Deed.LIQUIDATE, SYMBOL),
-    Act(Deed.MOVE, SYMBOL, near=Decimal(95), price=Decimal(96)),
-    Act(Deed.CANCEL, SYMBOL, near=Decimal(104)),
-    Act(Deed.VENUE_EXPIRE, SYMBOL, nth=2),
+    Act(Deed.BUY, SYMBOL, "one", qty=Decimal(2)),
+    Act(Deed.SELL, SYMBOL, "one", qty=Decimal(1)),
+    Act(Deed.CLOSE, SYMBOL, "one"),
+    Act(Deed.STOP, SYMBOL, "one", price=Decimal(96)),
+    Act(Deed.STOP, SYMBOL, "one"),
+    Act(Deed.ADL, SYMBOL, "one", qty=Decimal(1)),
+    Act(Deed.LIQUIDATE, SYMBOL, "one"),
+    Act(Deed.MOVE, SYMBOL, "one", near=Decimal(95), price=Decimal(96)),
+    Act(Deed.CANCEL, SYMBOL, "one", near=Decimal(104)),
+    Act(Deed.VENUE_EXPIRE, SYMBOL, "one", nth=2),
 ]
 DEEDS = st.lists(
     st.one_of(
         st.tuples(st.just("bar")),
+        st.tuples(st.just("turn")),
         st.tuples(st.just("limit"), SIDES, st.integers(1, 3), PRICES),
         st.tuples(st.just("market"), SIDES, st.integers(1, 3)),
         st.tuples(st.just("set_stop"), PRICES),
@@ -65,6 +69,7 @@ DEEDS = st.lists(
         st.tuples(st.just("cancel"), NUMBERS),
         st.tuples(st.just("act"), st.sampled_from(ACTS)),
     ),
+    min_size=5,
     max_size=25,
 )
 
@@ -75,6 +80,8 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
         case ("bar",):
             if desk.venue.next_bar_ms() is not None:
                 desk.bar()
+        case ("turn",):
+            desk.key = TWO if desk.key == ONE else ONE
         case ("limit" | "market" as kind, *rest):
             if getattr(desk, kind)(f"o{n}", *rest) == ACCEPTED:
                 return f"o{n}"
@@ -87,17 +94,22 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
     return ""
 
 
+def two_keys(path: Path | None = None) -> Desk:
+    return Desk(WILD, settings(slots=Slots.PER_LADDER), key=ONE, path=path)
+
+
 # ---------------------------------------------------------------------------- it is all there
 
 
 @examples(max_examples=25)
 @given(DEEDS, st.integers(1, 6))
+@example([("limit", BUY, 1, 95), ("turn",), ("limit", BUY, 1, 95)], 3)
 def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
     deeds: list[tuple[Any, ...]], checkpoint_every: int
 ) -> None:
     with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", checkpoint_every):
         path = Path(folder) / "venue.db"
-        desk = Desk(WILD, path=path)
+        desk = two_keys(path)
         desk.bar()
         seen: list[tuple[Path, bytes, set[str], object]] = []
         accepted: set[str] = set()
@@ -108,7 +120,7 @@ def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
                 copy = image(path, f"{n}.db")
                 seen.append((copy, tree(desk.venue), accepted - {""}, desk.snapshot()))
         for copy, then, asked, shown in seen:
-            again = Desk(WILD, path=copy)
+            again = two_keys(copy)
             assert tree(again.venue) == then
             assert again.venue.state.ids.keys() == asked
             assert again.snapshot() == shown
@@ -123,11 +135,11 @@ def test_log_when_played_from_the_start_then_ends_in_the_same_bytes(
 ) -> None:
     with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", 4):
         path = Path(folder) / "venue.db"
-        desk, memory = Desk(WILD, path=path), Desk(WILD)
+        desk, memory = two_keys(path), two_keys()
         for n, deed in enumerate(deeds):
             assert do(desk, n, deed) == do(memory, n, deed)
         desk.venue.close()
-        again, bare = Desk(WILD, path=path), Desk(WILD)
+        again, bare = two_keys(path), two_keys()
         assert again.venue._record.file is not None
         for entry in again.venue._record.file.entries(whole=True):
             bare.venue.replay(entry)

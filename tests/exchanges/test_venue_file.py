@@ -12,6 +12,8 @@ import pytest
 
 from exchanges.errors import VenueFileBusy, VenueFileError
 from exchanges.simulated import PricePath, SimulatedSettings, SimulatedVenue, record
+from exchanges.simulated.checks import refused
+from machines.words import Refusal
 from tests.exchanges.desk import ACCEPTED, BUY, SYMBOL, Desk, settings
 from tests.exchanges.failing_disk import failing_disk
 from tests.exchanges.venue_files import CALM, START_MS, WILD, sql, tree, written
@@ -156,11 +158,24 @@ def test_open_when_fresh_then_begins_anew(tmp_path: Path) -> None:
     again.close()
 
 
-def test_entry_when_it_ends_otherwise_than_written_then_is_refused(tmp_path: Path) -> None:
-    written(tmp_path / "venue.db")
+@pytest.mark.parametrize(
+    ("rule", "answer", "entry"),
+    [
+        ("engine._reached", True, 1),  # another fill
+        ("checks.amend_refusal", refused(Refusal.OTHER, ""), 2),  # no other sum, another answer
+    ],
+)
+def test_entry_when_it_ends_otherwise_than_written_then_is_refused(
+    tmp_path: Path, rule: str, answer: object, entry: int
+) -> None:
+    desk = Desk(WILD, path=tmp_path / "venue.db")
+    desk.bar()
+    desk.limit("a", BUY, 2, 90)
+    desk.amend("a", 2, 91)
+    desk.venue.close()
     with (
-        patch("exchanges.simulated.engine._reached", lambda *_: True),
-        pytest.raises(VenueFileError, match="entry 1 of its file ends differently when played"),
+        patch(f"exchanges.simulated.{rule}", lambda *_: answer),
+        pytest.raises(VenueFileError, match=f"entry {entry} of its file ends differently when"),
     ):
         Desk(WILD, path=tmp_path / "venue.db")
     Desk(WILD, path=tmp_path / "venue.db").venue.close()

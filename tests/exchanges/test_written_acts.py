@@ -216,6 +216,19 @@ def test_acts_when_the_venue_is_killed_at_any_moment_then_each_happens_once(
             again.venue.close()
 
 
+def test_act_when_it_comes_to_nothing_then_what_filled_before_it_is_in_the_file(
+    tmp_path: Path,
+) -> None:
+    desk = desk_with(f"{at(2, 30)} cancel id none", tmp_path / "venue.db")
+    desk.bar()
+    desk.limit("a", BUY, 2, 98)
+    desk.venue.advance(START_MS + 2 * MINUTE_MS + 40_000)
+    again = Desk(WILD, path=image(tmp_path / "venue.db", "copy.db"))
+    assert again.trades == desk.trades == [("a", "98", "2")]
+    again.venue.close()
+    desk.venue.close()
+
+
 def test_acts_when_those_that_happened_are_changed_then_the_file_is_refused(
     tmp_path: Path,
 ) -> None:
