@@ -101,6 +101,7 @@ class Run:
         self.blind = False
         self.orders_sent: list[tuple[str, Outcome, bool]] = []
         self.polls: list[Polled] = []
+        self.answered: list[core.Taken] = []
         self.asked: tuple[Event, ...] = ()
 
     # ------------------------------------------------------------------------------- playing
@@ -157,6 +158,7 @@ class Run:
                 self.ladder, mutation, outcome, quote, self.now_ms, self.table
             )
             answered += rows
+        self.answered += answered
         left = [f"{op} was not sent" for op, _, used in self.orders_sent if not used]
         if left:
             raise Misread("; ".join(left))

@@ -3,6 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
+from machines.grammar import Row
+from machines.position import ROWS
+from machines.words import Direction
+from tests.machines.mirror import mirrored
 from tests.machines.scenario import SCENARIOS, Run, corpus, retold
 from tests.machines.script import Misread, Script, Step, tidy
 
@@ -55,3 +59,25 @@ def test_scenario_when_told_anew_then_is_what_is_written() -> None:
 
 def tidied(text: str) -> list[str]:
     return [tidy(line) for line in text.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    "script", [one for one in corpus() if mirrored(one)], ids=lambda script: script.name
+)
+def test_scenario_when_mirrored_then_the_other_side_does_the_same(script: Script) -> None:
+    other = mirrored(script)
+    assert other is not None
+    Run(other).play()
+
+
+def test_corpus_when_read_then_every_row_and_state_has_a_long_and_a_short() -> None:
+    taken: dict[Direction, set[tuple[str, str]]] = {side: set() for side in Direction}
+    for script in (*corpus(), *filter(None, map(mirrored, corpus()))):
+        run = Run(script)
+        run.play()
+        rows = [*(t for p in run.polls for t in p.done.taken), *run.answered]
+        taken[script.spec.side] |= {
+            (t.cell.name, t.before) for t in rows if isinstance(t.cell, Row)
+        }
+    every = {(row.name, state) for row in ROWS for state in row.sources}
+    assert [sorted(every - taken[side]) for side in Direction] == [[], []]

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from machines.grammar import Row
 from machines.ladder import LIVE, Ladder, State, parse_order_id
 from machines.spec import Anchor
 from machines.words import ZERO
@@ -68,8 +69,9 @@ def test_walk_when_the_venue_comes_to_rest_then_so_does_the_ladder(seed: int) ->
     walk = Walk(seed)
     for _ in walk.polls():
         pass
-    walk.settle()
-    assert walk.told[-1] == "nothing", walk
+    done = walk.settle().done
+    assert done.mutations == (), walk
+    assert not any(isinstance(taken.cell, Row) for taken in done.taken), walk
 
 
 @settings(max_examples=300)

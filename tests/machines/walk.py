@@ -54,6 +54,8 @@ SHARES = (
 OPENING = Quote("BTCUSDT", Decimal(1000), 0, 0)
 MOST = 12
 """Things that happen in one walk, unless it ends before."""
+CALM = 8
+"""Polls after which a ladder has come to rest: a refusal's pause, a sale, a confirmation, twice."""
 
 
 def plan(random: Random) -> tuple[LadderSpec, Instrument]:
@@ -140,14 +142,15 @@ class Walk:
                 return
             yield self._step(*self._happenings())
 
-    def settle(self) -> None:
+    def settle(self) -> Polled:
         """Let the venue do what it is told, sell what is to be sold at market, and nothing else."""
         self.run.calm = True
         self.told.append("and then, calm:")
-        self._step("market 1000")
-        for _ in range(20):
+        polled = self._step("market 1000")
+        for _ in range(CALM):
             exits = [f"fill exit {n}" for n, _ in self.run.book.live(Role.EXIT)]
-            self._step("2000ms later", *exits)
+            polled = self._step("2000ms later", *exits)
+        return polled
 
     def _step(self, *happens: str) -> Polled:
         self.run.meddling = []
