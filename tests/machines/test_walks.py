@@ -54,7 +54,7 @@ def loosened(polled: Polled) -> bool:
     return away and not follows
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=500)
 @given(seed=SEEDS)
 def test_walk_when_anything_happens_then_the_invariants_hold(seed: int) -> None:
     walk = Walk(seed)
@@ -63,7 +63,7 @@ def test_walk_when_anything_happens_then_the_invariants_hold(seed: int) -> None:
         assert not loosened(polled), walk
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seed=SEEDS)
 def test_walk_when_the_venue_comes_to_rest_then_so_does_the_ladder(seed: int) -> None:
     walk = Walk(seed)
@@ -74,7 +74,7 @@ def test_walk_when_the_venue_comes_to_rest_then_so_does_the_ladder(seed: int) ->
     assert not any(isinstance(taken.cell, Row) for taken in done.taken), walk
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seed=SEEDS)
 def test_walk_when_taken_twice_then_is_the_same(seed: int) -> None:
     once, again = Walk(seed), Walk(seed)
