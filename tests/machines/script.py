@@ -149,13 +149,18 @@ DEFAULTS: dict[str, object] = {
 
 
 def read(path: Path) -> Script:
-    """Read a scenario file.
+    """Read a scenario file."""
+    return parse(path.stem, path.read_text(encoding="utf-8"))
+
+
+def parse(name: str, told: str) -> Script:
+    """Read a scenario.
 
     *Raises*: Misread, naming the file and the line.
     """
     said = dict(DEFAULTS)
     steps: list[Step] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(told.splitlines(), start=1):
         text = tidy(line)
         if not text or text.startswith("#"):
             continue
@@ -167,9 +172,9 @@ def read(path: Path) -> Script:
         else:
             word, *rest = text.split()
             if word not in HEADER:
-                raise Misread(f"{path.name}:{number}: {word}: the header knows {sorted(HEADER)}")
+                raise Misread(f"{name}.ladder:{number}: {word}: the header knows {sorted(HEADER)}")
             said |= HEADER[word](rest)
     instrument, fees, position_stop = (said.pop(k) for k in DEFAULTS)
     given = {"name": "btc-1", "ladder": "btc-1", "account": "paper", "symbol": "BTCUSDT"}
     spec = LadderSpec(**(given | said))  # pyright: ignore[reportArgumentType]  # from HEADER
-    return Script(path.stem, spec, instrument, fees, position_stop, tuple(steps))  # pyright: ignore[reportArgumentType]  # from DEFAULTS
+    return Script(name, spec, instrument, fees, position_stop, tuple(steps))  # pyright: ignore[reportArgumentType]  # from DEFAULTS
