@@ -11,6 +11,7 @@ import enum
 import hashlib
 from base64 import b32encode
 from decimal import Decimal
+from typing import assert_never
 
 import msgspec
 
@@ -221,6 +222,8 @@ def orders_of(ladder: Ladder, role: Role) -> tuple[DeclaredOrder, ...]:
             return ladder.exits
         case Role.STOP_LOSS:
             return () if ladder.stop is None else (ladder.stop,)
+        case _:
+            assert_never(role)
 
 
 def with_order(ladder: Ladder, order: DeclaredOrder) -> Ladder:
@@ -234,6 +237,8 @@ def with_order(ladder: Ladder, order: DeclaredOrder) -> Ladder:
             return replace(ladder, exits=_swap(ladder.exits, order))
         case Role.STOP_LOSS:
             return replace(ladder, stop=order)
+        case _:
+            assert_never(order.role)
 
 
 def _swap(orders: tuple[DeclaredOrder, ...], new: DeclaredOrder) -> tuple[DeclaredOrder, ...]:
@@ -256,8 +261,7 @@ def _filled(order: DeclaredOrder, fill: Fill) -> DeclaredOrder:
 def fold_entry_fill(ladder: Ladder, n: int, fill: Fill) -> Ladder:
     """Count an entry fill into what is held; the row decides whether it also joins E."""
     entry = find(ladder, Role.ENTRY, n)
-    if entry is None:
-        return ladder
+    assert entry is not None, "an order id of ours names a declared entry"
     return replace(
         with_order(ladder, _filled(entry, fill)),
         held=ladder.held + fill.qty,

@@ -94,17 +94,16 @@ def count_fill(ladder: Ladder, fill: Fill, here: Scene) -> tuple[Ladder, Event]:
         return ladder, Event(Trigger.ENTRY_FILLED, fill.at_ms, role, n, fill)
     before = find(ladder, role, n)
     ladder = fold_exit_fill(ladder, role, n, fill)
-    match role:
-        case Role.STOP_LOSS:
-            ladder = replace(ladder, stop_seen=False, exit_since_ms=fill.at_ms)
-            return ladder, Event(Trigger.STOP_TRIGGERED, fill.at_ms, role, n, fill)
-        case Role.EXIT:
-            return ladder, Event(Trigger.EXIT_FILLED, fill.at_ms, role, n, fill)
-        case Role.TAKE_PROFIT:
-            if before is not None and _is_hit(ladder, before, here):
-                ladder = _mark_hit(ladder, n)
-                return ladder, Event(Trigger.RUNG_HIT, fill.at_ms, role, n, fill)
-            return ladder, Event(Trigger.RUNG_PART_FILLED, fill.at_ms, role, n, fill)
+    trigger = Trigger.EXIT_FILLED
+    if role is Role.STOP_LOSS:
+        ladder = replace(ladder, stop_seen=False, exit_since_ms=fill.at_ms)
+        trigger = Trigger.STOP_TRIGGERED
+    elif role is Role.TAKE_PROFIT:
+        trigger = Trigger.RUNG_PART_FILLED
+        if before is not None and _is_hit(ladder, before, here):
+            ladder = _mark_hit(ladder, n)
+            trigger = Trigger.RUNG_HIT
+    return ladder, Event(trigger, fill.at_ms, role, n, fill)
 
 
 def _mark_hit(ladder: Ladder, n: int) -> Ladder:
@@ -260,23 +259,27 @@ def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Lad
     return ladder, [Event(Trigger.STOP_ENDED, here.now_ms, Role.STOP_LOSS, stop.n)]
 
 
+def declared_stop_px(ladder: Ladder) -> Decimal:
+    """Return the price of the declared stop, in a live state."""
+    assert ladder.stop is not None, "what is held has a stop declared"
+    assert ladder.stop.trigger_px is not None, "a stop has a price"
+    return ladder.stop.trigger_px
+
+
 def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the market strictly beyond a stop that does not rest (SPEC §4 *Behind the market*)."""
-    if ladder.stop is None or ladder.stop.trigger_px is None or not ladder.held:
-        return ladder, []
     if _resting_px(ladder, here) is not None:
         return ladder, []
-    if not is_passed(ladder, ladder.stop.trigger_px, here.quote, here.now_ms):
+    if not is_passed(ladder, declared_stop_px(ladder), here.quote, here.now_ms):
         return ladder, []
     return ladder, [Event(Trigger.STOP_PASSED, here.now_ms, Role.STOP_LOSS, 1)]
 
 
 def break_even(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the stop at break-even or better, or break-even still owed."""
-    owed, stop = ladder.break_even, ladder.stop
-    if owed is None or stop is None or stop.trigger_px is None:
-        return ladder, []
-    if ladder.direction.beyond(owed, stop.trigger_px):
+    owed = ladder.break_even
+    assert owed is not None, "looked for after TP1 only"
+    if ladder.direction.beyond(owed, declared_stop_px(ladder)):
         return ladder, [Event(Trigger.BREAK_EVEN_DUE, here.now_ms, Role.STOP_LOSS, 1)]
     resting = _resting_px(ladder, here)
     if resting is None or ladder.direction.beyond(owed, resting):
@@ -352,29 +355,27 @@ DETECTORS: tuple[tuple[tuple[State, ...], Detector], ...] = (
 """What is looked for, in which states, in this order; each at most once a poll."""
 
 
+_REFUSED = {
+    Role.ENTRY: Trigger.ENTRY_ENDED,
+    Role.TAKE_PROFIT: Trigger.RUNG_ENDED,
+    Role.EXIT: Trigger.EXIT_ENDED,
+    Role.STOP_LOSS: Trigger.STOP_REFUSED,
+}
+
+
 def count_refusal(
     ladder: Ladder, role: Role, n: int, refusal: Refusal, now_ms: int
 ) -> tuple[Ladder, Event]:
     """Count a venue's refusal of a placement or of the stop, and say what it means."""
-    retry = now_ms + RETRY_MS
     order = find(ladder, role, n)
-    if order is not None:
-        order = replace(order, refusals=order.refusals + 1, not_before_ms=retry)
-    match role:
-        case Role.ENTRY:
-            trigger = Trigger.ENTRY_ENDED
-            if order is not None:
-                order = replace(order, qty=ZERO, standing=Standing.GONE)
-        case Role.TAKE_PROFIT:
-            trigger = Trigger.RUNG_ENDED
-        case Role.EXIT:
-            trigger = Trigger.EXIT_ENDED
-        case Role.STOP_LOSS:
-            trigger = Trigger.STOP_REFUSED
-            ladder = _count_stop_refusal(ladder, refusal, now_ms)
-    if order is not None:
-        ladder = with_order(ladder, order)
-    return ladder, Event(trigger, now_ms, role, n, refusal=refusal, reason=refusal.value)
+    assert order is not None, "only what is declared is sent"
+    order = replace(order, refusals=order.refusals + 1, not_before_ms=now_ms + RETRY_MS)
+    if role is Role.ENTRY:
+        order = replace(order, qty=ZERO, standing=Standing.GONE)
+    elif role is Role.STOP_LOSS:
+        ladder = _count_stop_refusal(ladder, refusal, now_ms)
+    event = Event(_REFUSED[role], now_ms, role, n, refusal=refusal, reason=refusal.value)
+    return with_order(ladder, order), event
 
 
 def _count_stop_refusal(ladder: Ladder, refusal: Refusal, now_ms: int) -> Ladder:

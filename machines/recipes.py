@@ -25,7 +25,7 @@ from machines.ladder import (
 )
 from machines.sharing import share_out
 from machines.spec import Anchor
-from machines.words import ZERO, Event, OrderType, Quote, Role
+from machines.words import ZERO, Event, Fill, OrderType, Quote, Role
 
 MAX_QUOTE_AGE_MS = 15_000
 """An older exit-side price is unknown. *Source*: SPEC, words."""
@@ -94,10 +94,13 @@ def _declare_entries(ladder: Ladder, _: Moment) -> Ladder:
     )
 
 
+def _fill_of(moment: Moment) -> Fill:
+    assert moment.event.fill is not None, "a row of a fill's trigger"
+    return moment.event.fill
+
+
 def _join(ladder: Ladder, moment: Moment) -> Ladder:
-    fill = moment.event.fill
-    if fill is None:
-        return ladder
+    fill = _fill_of(moment)
     return replace(
         ladder,
         entered_qty=ladder.entered_qty + fill.qty,
@@ -157,11 +160,18 @@ def _stop_to_break_even(ladder: Ladder, moment: Moment) -> Ladder:
     return _pull_to_break_even(ladder, moment)
 
 
+def _tightened(ladder: Ladder, price: Decimal) -> Ladder:
+    """Move the declared stop to ``price`` if that is toward profit."""
+    stop = ladder.stop
+    assert stop is not None, "what is held has a stop declared"
+    assert stop.trigger_px is not None, "a stop has a price"
+    trigger = ladder.direction.tighter(stop.trigger_px, price)
+    return replace(ladder, stop=replace(stop, trigger_px=trigger))
+
+
 def _pull_to_break_even(ladder: Ladder, _: Moment) -> Ladder:
-    if ladder.stop is None or ladder.stop.trigger_px is None or ladder.break_even is None:
-        return ladder
-    trigger = ladder.direction.tighter(ladder.stop.trigger_px, ladder.break_even)
-    return replace(ladder, stop=replace(ladder.stop, trigger_px=trigger))
+    assert ladder.break_even is not None, "it is fixed when the first rung is hit"
+    return _tightened(ladder, ladder.break_even)
 
 
 def _owe_break_even(ladder: Ladder, moment: Moment) -> Ladder:
@@ -180,12 +190,9 @@ def one_rung_behind(ladder: Ladder) -> Decimal | None:
 
 
 def _step_stop(ladder: Ladder, moment: Moment) -> Ladder:
-    ladder = _stop_to_held(ladder, moment)
     price = one_rung_behind(ladder)
-    if ladder.stop is None or ladder.stop.trigger_px is None or price is None:
-        return ladder
-    trigger = ladder.direction.tighter(ladder.stop.trigger_px, price)
-    return replace(ladder, stop=replace(ladder.stop, trigger_px=trigger))
+    assert price is not None, "the guard has found one"
+    return _tightened(_stop_to_held(ladder, moment), price)
 
 
 def _drop_entries(ladder: Ladder, standing: Standing) -> Ladder:
@@ -245,8 +252,7 @@ def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
 
 
 def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
-    fill = moment.event.fill
-    return ladder if fill is None else _declare_exit(ladder, fill.qty, moment)
+    return _declare_exit(ladder, _fill_of(moment).qty, moment)
 
 
 def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
@@ -263,17 +269,15 @@ def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
 def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
     """Declare anew what an ended exit order has left, after the refusal's pause if it had one."""
     dead = find(ladder, Role.EXIT, moment.event.n)
-    if dead is None:
-        return ladder
+    assert dead is not None, "a row of an exit's ending"
     ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
     rest = min(dead.qty, ladder.held - ladder.exiting)
     return _declare_exit(ladder, rest, moment, dead)
 
 
 def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
-    if ladder.stop is None:
-        return ladder
     stop = ladder.stop
+    assert stop is not None, "a row of the stop's ending or refusal"
     # While closing, the declared stop may be larger than what is held; a new one need not be.
     stop = replace(stop, qty=min(stop.qty, ladder.held), gen=stop.gen + 1, order_filled_qty=ZERO)
     return replace(ladder, stop=stop, stop_seen=False)
@@ -283,17 +287,19 @@ def _same(ladder: Ladder, _: Moment) -> Ladder:
     return ladder
 
 
-def _rung_again(ladder: Ladder, moment: Moment) -> Ladder:
+def _rung_of(ladder: Ladder, moment: Moment) -> DeclaredOrder:
     rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
-    if rung is None:
-        return ladder
+    assert rung is not None, "a row of a rung's ending"
+    return rung
+
+
+def _rung_again(ladder: Ladder, moment: Moment) -> Ladder:
+    rung = _rung_of(ladder, moment)
     return with_order(ladder, replace(rung, gen=rung.gen + 1, order_filled_qty=ZERO))
 
 
 def _rung_off(ladder: Ladder, moment: Moment) -> Ladder:
-    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
-    if rung is None:
-        return ladder
+    rung = _rung_of(ladder, moment)
     return with_order(ladder, replace(rung, qty=ZERO, standing=Standing.OFF))
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from machines.ladder import LIVE, Ladder, State
+from machines.lower.pooled import lower
 from machines.observe import CHASE_AFTER_MS, Scene
-from machines.plan import differs
+from machines.plan import differs, plan
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -23,13 +24,18 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 def watch(ladder: Ladder, here: Scene) -> Watch:
-    """Say when to look again."""
+    """Say when to look again.
+
+    What was asked of the venue at ``here`` may have been refused or lost, and then nothing there
+    changes: it is looked at until nothing more is asked.
+    """
     terms = ladder.terms
     if ladder.state is State.CLOSED:
         return Watch()
+    asks = bool(plan(ladder, lower(ladder, here.capabilities), here))
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
-        return Watch(terms.spec.cancel_if_missed or differs(ladder, here), None, due)
+        return Watch(terms.spec.cancel_if_missed or differs(ladder, here) or asks, None, due)
     times = [
         order.not_before_ms
         for order in (
@@ -41,5 +47,6 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
     ]
     if ladder.state is State.CLOSING and ladder.exit_since_ms is not None and ladder.held:
         times.append(max(ladder.exit_since_ms + CHASE_AFTER_MS, here.now_ms + 1))
-    restless = ladder.state not in LIVE or ladder.state is State.TP1_HIT or differs(ladder, here)
+    unsettled = ladder.state not in LIVE or ladder.state is State.TP1_HIT
+    restless = unsettled or differs(ladder, here) or asks
     return Watch(restless, min(times, default=None))

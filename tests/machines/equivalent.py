@@ -36,10 +36,6 @@ EQUIVALENT = (
         "only before TP1; each of these rows comes after an entry and leads beyond that.",
     ),
     Equivalent(
-        rf"(E2 (PENDING_LIMITS|CLOSING)|(E3|E6|T1) {ENTERING}) .*: step_stop for stop_to_held",
-        "No rung has been hit yet, so there is none for the stop to be one behind of.",
-    ),
-    Equivalent(
         r"E2 .*: fold_rungs for share_rungs",
         "Nothing rests on any rung before the first fill, so folding shares too.",
     ),
@@ -72,9 +68,5 @@ EQUIVALENT = (
     Equivalent(
         r"S3 .*: stop_until_flat for set_stop",
         "A loosened stop is looked for only while something is held.",
-    ),
-    Equivalent(
-        rf"S3 {ENTERING} .*: pull_to_break_even for set_stop",
-        "Break-even is not fixed before TP1, so there is nothing to pull the stop to.",
     ),
 )

@@ -154,7 +154,7 @@ def test_break_even_when_tp1_has_banked_then_the_whole_trade_counts_it() -> None
 RATE = st.decimals("0", "0.002", places=5)
 COSTS = st.builds(
     Costs,
-    avg_px=st.decimals("10", "200000", places=2),
+    avg_px=st.decimals("100", "200000", places=2),
     entry_fee=st.decimals("0", "5", places=4),
     funding=st.decimals("-5", "5", places=4),
     taker=RATE,

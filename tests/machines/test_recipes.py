@@ -37,6 +37,7 @@ from machines.words import (
 from tests.machines.retrace import Retrace, Taken
 from tests.machines.scenario import Run, corpus
 from tests.machines.script import Script
+from tests.machines.untraced import untraced
 from tests.machines.walk import Walk
 
 VENUES = (Capabilities(position_stop=False), Capabilities(position_stop=True))
@@ -221,9 +222,11 @@ def test_row_when_taken_in_a_scenario_then_what_is_sent_is_its_recipe(script: Sc
             prove(taken)
 
 
-@settings(max_examples=2_000)
+@pytest.mark.parametrize("half", range(2))  # two halves of 2,000, for two processors
+@untraced
+@settings(max_examples=1_000)
 @given(seed=st.integers(0, 2**32))
-def test_row_when_taken_on_a_walk_then_what_is_sent_is_its_recipe(seed: int) -> None:
+def test_row_when_taken_on_a_walk_then_what_is_sent_is_its_recipe(half: int, seed: int) -> None:
     walk = Walk(seed)
     for polled in walk.polls():
         for taken in Retrace(polled, walk.run.book.capabilities).rows:

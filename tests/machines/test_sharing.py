@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from machines.sharing import Share, ceil_to, floor_to, min_rung_qty, share_out
 from machines.words import ZERO, Instrument
 from tests.machines.slow_share import minimum, shared
+from tests.machines.untraced import untraced
 
 FOUR = tuple(map(Decimal, ("0.85", "0.05", "0.05", "0.05")))
 COIN = Instrument("X", Decimal("0.1"), Decimal(1), Decimal(1))
@@ -150,9 +151,10 @@ def made_up(random: Random) -> Case:
     return Case(held, entered * step, tuple(rungs), Instrument("X", step, step, least, notional))
 
 
-@pytest.mark.parametrize("hundred", range(4))
-def test_cases_when_a_hundred_thousand_are_made_up_then_both_opinions_agree(hundred: int) -> None:
-    random = Random(hundred)
+@pytest.mark.parametrize("quarter", range(4))
+@untraced
+def test_cases_when_a_hundred_thousand_are_made_up_then_both_opinions_agree(quarter: int) -> None:
+    random = Random(quarter)
     for _ in range(25_000):
         judge(made_up(random))
 
@@ -179,12 +181,14 @@ CASE = st.builds(
 )
 
 
+@untraced
 @settings(max_examples=2_000)
 @given(case=CASE)
 def test_case_when_anything_is_asked_then_both_opinions_agree(case: Case) -> None:
     judge(case)
 
 
+@untraced
 @settings(max_examples=200)
 @given(case=CASE, by=st.sampled_from([Decimal("0.001"), Decimal("0.1"), Decimal(7), Decimal(1000)]))
 def test_case_when_every_quantity_is_scaled_then_so_is_the_answer(case: Case, by: Decimal) -> None:
@@ -200,6 +204,7 @@ def test_case_when_every_quantity_is_scaled_then_so_is_the_answer(case: Case, by
     assert scaled.answer() == [qty * by for qty in plain.answer()]
 
 
+@untraced
 @settings(max_examples=200)
 @given(case=CASE, by=st.sampled_from([Decimal("0.5"), Decimal(3), Decimal(100)]))
 def test_case_when_prices_and_notional_are_scaled_then_nothing_changes(
@@ -214,6 +219,7 @@ def test_case_when_prices_and_notional_are_scaled_then_nothing_changes(
     assert scaled.answer() == case.answer()
 
 
+@untraced
 @settings(max_examples=200)
 @given(case=CASE, by=st.sampled_from([Decimal("0.5"), Decimal("0.1")]))
 def test_case_when_nothing_has_filled_and_shares_are_scaled_then_nothing_changes(

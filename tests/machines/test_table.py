@@ -17,6 +17,7 @@ from machines.words import Trigger
 from tests.machines.equivalent import EQUIVALENT
 from tests.machines.scenario import Run, corpus
 from tests.machines.script import Script
+from tests.machines.untraced import untraced
 from tests.machines.variants import Altered, Recorder, Spot, Variant, matched, owner, variants
 
 
@@ -147,6 +148,7 @@ def test_row_when_left_from_each_state_then_a_scenario_takes_it(number: int) -> 
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda n: f"{n}-{ROWS[n].label}")
+@untraced
 def test_row_when_altered_then_a_scenario_fails_or_the_reason_is_listed(number: int) -> None:
     for state in ROWS[number].sources:
         for variant in variants(ROWS[number], state):

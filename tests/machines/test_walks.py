@@ -8,6 +8,7 @@ from machines.ladder import LIVE, Ladder, State, parse_order_id
 from machines.spec import Anchor
 from machines.words import ZERO
 from tests.machines.scenario import Polled
+from tests.machines.untraced import untraced
 from tests.machines.walk import Walk
 
 SEEDS = st.integers(0, 2**32)
@@ -54,6 +55,7 @@ def loosened(polled: Polled) -> bool:
     return away and not follows
 
 
+@untraced
 @settings(max_examples=500)
 @given(seed=SEEDS)
 def test_walk_when_anything_happens_then_the_invariants_hold(seed: int) -> None:
@@ -63,6 +65,7 @@ def test_walk_when_anything_happens_then_the_invariants_hold(seed: int) -> None:
         assert not loosened(polled), walk
 
 
+@untraced
 @settings(max_examples=150)
 @given(seed=SEEDS)
 def test_walk_when_the_venue_comes_to_rest_then_so_does_the_ladder(seed: int) -> None:
@@ -74,6 +77,7 @@ def test_walk_when_the_venue_comes_to_rest_then_so_does_the_ladder(seed: int) ->
     assert not any(isinstance(taken.cell, Row) for taken in done.taken), walk
 
 
+@untraced
 @settings(max_examples=150)
 @given(seed=SEEDS)
 def test_walk_when_taken_twice_then_is_the_same(seed: int) -> None:
