@@ -150,9 +150,10 @@ class Run:
         told = [row_told(taken) for taken in done.taken]
         answered: list[core.Taken] = []
         answers: list[Answer] = []
+        repairs = [getattr(one, "mutation", one) for one in done.repairs]
         for mutation in done.mutations:
             outcome = self._send(mutation)
-            told.append(self._sent_told(mutation, outcome, mutation in done.repairs))
+            told.append(self._sent_told(mutation, outcome, mutation in repairs))
             answers.append(Answer(self.ladder, mutation, outcome))
             self.ladder, rows = core.answer(
                 self.ladder, mutation, outcome, quote, self.now_ms, self.table
