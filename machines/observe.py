@@ -369,7 +369,9 @@ def count_refusal(
     """Count a venue's refusal of a placement or of the stop, and say what it means."""
     order = find(ladder, role, n)
     assert order is not None, "only what is declared is sent"
-    order = replace(order, refusals=order.refusals + 1, not_before_ms=now_ms + RETRY_MS)
+    # A position that is not visible yet says nothing of the rung; the stop's count is its own.
+    counts = refusal is not Refusal.NO_POSITION or role is not Role.TAKE_PROFIT
+    order = replace(order, refusals=order.refusals + counts, not_before_ms=now_ms + RETRY_MS)
     if role is Role.ENTRY:
         order = replace(order, qty=ZERO, standing=Standing.GONE)
     elif role is Role.STOP_LOSS:

@@ -62,6 +62,8 @@ class Book:
         self.held = ZERO
         self.cost = ZERO
         self.stop: PositionStop | None = None
+        self.visible = True
+        """Whether the venue's order desk sees the position that its fills have made."""
         self.quote = Quote(instrument.symbol, ZERO, 0, 0)
 
     # -------------------------------------------------------------------------- what it shows
@@ -101,7 +103,7 @@ class Book:
         assert asked.side is side, f"{asked}: wrong side"
         assert asked.reduce_only is not entry, f"{asked}: only an entry may grow a position"
         self._on_grid(asked)
-        if not entry and not self.held:
+        if not entry and not (self.held and self.visible):
             return refused(Refusal.NO_POSITION)
         if asked.type in ON_A_PRICE and self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)
@@ -146,7 +148,7 @@ class Book:
         assert asked.key == self.key
         assert self.capabilities.position_stop, "positions have no stop of their own here"
         assert asked.trigger_px % self.instrument.tick == 0, f"{asked}: off the tick"
-        if not self.held:
+        if not (self.held and self.visible):
             return refused(Refusal.NO_POSITION)
         if self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)

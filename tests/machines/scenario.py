@@ -11,6 +11,7 @@ What happens (the words after `>`):
     end entry 2 cancelled         the venue's word for an order that ends: also rejected, expired,
                                   suspended, triggered, filled (amended down to what had filled)
     stop gone | stop back to P    the position's stop vanishes; an older one is there again
+    position not visible | visible again   exits and stops are refused until it is
     refuse cancel entry 2 [WHY]   refuse what this poll sends; likewise place, amend, set_stop
     lose set_stop                 accept what this poll sends, and do nothing
     we book 0.33                  stands in for a booking (B1): entries cancelled, part sold
@@ -260,6 +261,8 @@ class Run:
                 self.book.stop = None
             case ["stop", "back", "to", px]:
                 self.book.stop = PositionStop(Decimal(px))
+            case ["position", "not", "visible"] | ["position", "visible", "again"]:
+                self.book.visible = words[1] == "visible"
             case ["refuse" | "lose" as verb, op, *rest]:
                 self._refuse(verb, op, rest)
             case ["we", "book", qty]:
