@@ -14,13 +14,14 @@ from controller.journal import Draft, Journal
 from controller.records import Scribe
 from exchanges.venue import Venue
 from machines import core, observe
+from machines.dispatch import Flight
 from machines.errors import BrokenInvariant, ForbiddenTransition
 from machines.grammar import Row
 from machines.ladder import Ladder, State
 from machines.planning import Setting, open_ladder, refuse_at_start
 from machines.spec import LadderSpec, WhenBusy
 from machines.watch import Watch, watch
-from machines.words import Event, Key, Mutation, Outcome, Quote, Snapshot, Trigger, View
+from machines.words import Event, Key, Outcome, Quote, Snapshot, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
@@ -107,14 +108,14 @@ class Keeper:
     async def _round(self, now_ms: int) -> bool:
         snapshot = await self.venue.snapshot(self._since_ms(now_ms))
         drafts: list[Draft] = []
-        sends: list[tuple[Kept, Mutation]] = []
+        sends: list[tuple[Kept, Flight]] = []
         moved = False
         for kept in [k for k in self.open if not k.parked]:
             moved |= self._look(kept, snapshot, now_ms, drafts, sends)
         moved |= self._start_plans(snapshot, now_ms, drafts, sends)
         self._journal.append(drafts)
         if sends:
-            outcomes = await self.venue.send([mutation for _, mutation in sends])
+            outcomes = await self.venue.send([flight.mutation for _, flight in sends])
             self._take_outcomes(sends, outcomes, snapshot, now_ms)
         return moved
 
@@ -127,7 +128,7 @@ class Keeper:
         snapshot: Snapshot,
         now_ms: int,
         drafts: list[Draft],
-        sends: list[tuple[Kept, Mutation]],
+        sends: list[tuple[Kept, Flight]],
     ) -> bool:
         """Let one ladder see the snapshot; return whether anything is to be done."""
         key = kept.ladder.terms.key
@@ -144,7 +145,7 @@ class Keeper:
         quote: Quote | None,
         now_ms: int,
         drafts: list[Draft],
-        sends: list[tuple[Kept, Mutation]],
+        sends: list[tuple[Kept, Flight]],
         asked: tuple[Event, ...] = (),
     ) -> bool:
         capabilities = self.venue.capabilities
@@ -163,7 +164,7 @@ class Keeper:
         scribe.rows(done.taken, done.repairs)
         scribe.state(done.ladder)
         drafts += scribe.drafts
-        sends += [(kept, mutation) for mutation in done.mutations]
+        sends += [(kept, flight) for flight in done.flights]
         self._tell(kept, done.taken, now_ms)
         return bool(done.taken or done.mutations)
 
@@ -179,17 +180,20 @@ class Keeper:
 
     def _take_outcomes(
         self,
-        sends: Sequence[tuple[Kept, Mutation]],
+        sends: Sequence[tuple[Kept, Flight]],
         outcomes: Sequence[Outcome],
         snapshot: Snapshot,
         now_ms: int,
     ) -> None:
         drafts: list[Draft] = []
-        for (kept, mutation), outcome in zip(sends, outcomes, strict=True):
+        window_ms = self.venue.capabilities.window_ms
+        for (kept, flight), outcome in zip(sends, outcomes, strict=True):
             quote = snapshot.quotes.get(kept.ladder.terms.key.symbol)
             scribe = Scribe(kept.ladder, now_ms)
-            scribe.outcome(mutation, outcome)
-            ladder, taken = core.answer(kept.ladder, mutation, outcome, quote, now_ms)
+            scribe.outcome(flight, outcome)
+            ladder, taken = core.answer(
+                kept.ladder, flight.mutation, outcome, quote, now_ms, window_ms=window_ms
+            )
             if ladder is not kept.ladder:
                 kept.ladder = ladder
                 kept.watch = Watch(every_poll=True, at_ms=now_ms)
@@ -204,7 +208,7 @@ class Keeper:
         snapshot: Snapshot,
         now_ms: int,
         drafts: list[Draft],
-        sends: list[tuple[Kept, Mutation]],
+        sends: list[tuple[Kept, Flight]],
     ) -> bool:
         moved = False
         for plan in list(self.waiting):
@@ -254,7 +258,7 @@ class Keeper:
         quote: Quote,
         now_ms: int,
         drafts: list[Draft],
-        sends: list[tuple[Kept, Mutation]],
+        sends: list[tuple[Kept, Flight]],
     ) -> None:
         symbol = spec.symbol
         setting = Setting(

@@ -11,6 +11,7 @@ import msgspec
 
 from controller.journal import Draft
 from machines.core import Taken
+from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
 from machines.words import (
@@ -68,7 +69,7 @@ class Scribe:
     def _write(self, kind: str, data: dict[str, object], state: bytes | None = None) -> None:
         self.drafts.append(Draft(*self._names, kind, data, state))
 
-    def rows(self, taken: tuple[Taken, ...], repairs: tuple[Mutation, ...]) -> None:
+    def rows(self, taken: tuple[Taken, ...], repairs: tuple[Flight, ...]) -> None:
         """Write fills, the rows they took, alerts, and an intent for each mutation to be sent."""
         for step in taken:
             if step.event.fill is not None:
@@ -78,14 +79,14 @@ class Scribe:
                 if step.cell.alert:
                     self._write("alert", {"row": step.cell.label, "text": step.cell.says})
         for step in taken:
-            for mutation in step.mutations:
-                self._write("intent", describe(mutation))
-        for mutation in repairs:
-            self._write("intent", {**describe(mutation), "repair": True})
+            for flight in step.flights:
+                self._write("intent", _intent(flight))
+        for flight in repairs:
+            self._write("intent", {**_intent(flight), "repair": True})
 
-    def outcome(self, mutation: Mutation, outcome: Outcome) -> None:
-        """Write how a mutation ended."""
-        data = {**describe(mutation), "outcome": outcome.kind.value}
+    def outcome(self, flight: Flight, outcome: Outcome) -> None:
+        """Write what a request was answered."""
+        data = {**_intent(flight), "outcome": outcome.kind.value}
         if outcome.kind is OutcomeKind.REFUSED:
             data["reason"] = outcome.refusal.value if outcome.refusal else "other"
             data["text"] = outcome.text
@@ -102,6 +103,13 @@ class Scribe:
             self.drafts[-1] = msgspec.structs.replace(self.drafts[-1], state=encoded)
 
 
+def _intent(flight: Flight) -> dict[str, object]:
+    data: dict[str, object] = {"intent": flight.intent, **describe(flight.mutation)}
+    if flight.tries > 1:
+        data["try"] = flight.tries
+    return data
+
+
 def _transition(step: Taken) -> dict[str, object]:
     assert isinstance(step.cell, Row)
     before = None if step.before == State.NEW else str(step.before)
@@ -110,7 +118,7 @@ def _transition(step: Taken) -> dict[str, object]:
         "trigger": step.event.trigger.value,
         "from": before,
         "to": str(step.after),
-        "mutations": [describe(mutation) for mutation in step.mutations],
+        "mutations": [describe(flight.mutation) for flight in step.flights],
     }
     if step.event.reason:
         data["reason"] = step.event.reason

@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from machines import observe
+from machines.dispatch import Flight, Turn
+from machines.flights import land, launch, slot_of
 from machines.grammar import Ignored, Row, Table
 from machines.ladder import Ladder, replace
 from machines.lower.pooled import lower
@@ -23,6 +25,7 @@ from machines.words import (
     Outcome,
     OutcomeKind,
     Quote,
+    Refusal,
     Role,
     SetStop,
     View,
@@ -36,7 +39,7 @@ class Taken(msgspec.Struct, frozen=True):
     cell: Row[Instruction] | Ignored
     before: str
     after: str
-    mutations: tuple[Mutation, ...] = ()
+    flights: tuple[Flight, ...] = ()
     """What is sent because of this row; a later row of the same poll may have taken it over."""
 
 
@@ -45,9 +48,17 @@ class Advance(msgspec.Struct, frozen=True):
 
     ladder: Ladder
     taken: tuple[Taken, ...]
-    mutations: tuple[Mutation, ...]
-    repairs: tuple[Mutation, ...]
-    """The mutations that no row of this poll asked for: something was lost or refused."""
+    flights: tuple[Flight, ...]
+    """What to send now, in this order, once the journal holds it."""
+    repairs: tuple[Flight, ...]
+    """Those of them that no row of this poll asked for: something was lost or refused."""
+    given_up: tuple[Flight, ...]
+    """Requests that were tried too often; a person should hear of them."""
+
+    @property
+    def mutations(self) -> tuple[Mutation, ...]:
+        """Return what is sent, without the names of the intents."""
+        return tuple(flight.mutation for flight in self.flights)
 
 
 def advance(
@@ -58,8 +69,11 @@ def advance(
     capabilities: Capabilities,
     table: Table[Instruction] = TABLE,
     asked: tuple[Event, ...] = (),
+    started_ms: int | None = None,
 ) -> Advance:
     """Fold all fills, take what was asked, look for what else happened, plan once.
+
+    ``started_ms`` is when the read of ``view`` began; omitted, now.
 
     *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in stays as it was.
     """
@@ -77,26 +91,29 @@ def advance(
         ladder, events = detect(ladder, here)
         for event in events:
             ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
-    mutations = tuple(plan(ladder, lower(ladder, capabilities), here))
-    told, repairs = _attribute(taken, mutations)
-    return Advance(_remember(ladder, mutations), told, mutations, repairs)
+    mutations = plan(ladder, lower(ladder, capabilities), here)
+    began = now_ms if started_ms is None else started_ms
+    turn = Turn(now_ms, capabilities.window_ms)
+    ladder, leaving, given_up = launch(ladder, mutations, began, turn)
+    told, repairs = _attribute(taken, leaving)
+    return Advance(_remember(ladder, leaving), told, leaving, repairs, given_up)
 
 
 def _attribute(
-    taken: list[Taken], mutations: tuple[Mutation, ...]
-) -> tuple[tuple[Taken, ...], tuple[Mutation, ...]]:
-    """Give each mutation to the last row whose recipe speaks of orders of its role."""
-    given: list[list[Mutation]] = [[] for _ in taken]
-    repairs: list[Mutation] = []
-    for mutation in mutations:
+    taken: list[Taken], leaving: tuple[Flight, ...]
+) -> tuple[tuple[Taken, ...], tuple[Flight, ...]]:
+    """Give each request to the last row whose recipe speaks of orders of its role."""
+    given: list[list[Flight]] = [[] for _ in taken]
+    repairs: list[Flight] = []
+    for flight in leaving:
         for k in reversed(range(len(taken))):
             cell = taken[k].cell
-            if isinstance(cell, Row) and any(mutation.role in i.roles for i in cell.recipe):
-                given[k].append(mutation)
+            if isinstance(cell, Row) and any(flight.mutation.role in i.roles for i in cell.recipe):
+                given[k].append(flight)
                 break
         else:
-            repairs.append(mutation)
-    told = (replace(t, mutations=tuple(m)) for t, m in zip(taken, given, strict=True))
+            repairs.append(flight)
+    told = (replace(t, flights=tuple(m)) for t, m in zip(taken, given, strict=True))
     return tuple(told), tuple(repairs)
 
 
@@ -106,11 +123,11 @@ def _take(ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list
     return after
 
 
-def _remember(ladder: Ladder, mutations: tuple[Mutation, ...]) -> Ladder:
+def _remember(ladder: Ladder, leaving: tuple[Flight, ...]) -> Ladder:
     """Note the stop prices about to be sent: S3 must know our own values from a person's."""
     sent = [
         m.trigger_px
-        for m in mutations
+        for m in (flight.mutation for flight in leaving)
         if m.role is Role.STOP_LOSS
         and not isinstance(m, CancelOrder)
         and m.trigger_px is not None
@@ -126,15 +143,17 @@ def answer(
     quote: Quote | None,
     now_ms: int,
     table: Table[Instruction] = TABLE,
+    window_ms: int = Capabilities().window_ms,
 ) -> tuple[Ladder, tuple[Taken, ...]]:
-    """Take a venue's refusal into the books. Acceptances are hints and change nothing.
+    """Take a venue's answer into the books. An acceptance is a hint; a refusal may be an event.
 
     A refused amendment of a rung or an entry, and a refused cancel, say that the venue knows
     better: the next poll reads the order again.
     """
+    ladder, _ = land(ladder, slot_of(mutation), outcome, Turn(now_ms, window_ms))
     if outcome.kind is not OutcomeKind.REFUSED or outcome.refusal is None:
         return ladder, ()
-    if isinstance(mutation, CancelOrder):
+    if isinstance(mutation, CancelOrder) or outcome.refusal is Refusal.DUPLICATE_ID:
         return ladder, ()
     is_stop = isinstance(mutation, SetStop) or mutation.role is Role.STOP_LOSS
     if not is_stop and mutation.__struct_config__.tag == "amend":

@@ -16,6 +16,7 @@ from typing import assert_never
 import msgspec
 
 from machines import pricing
+from machines.dispatch import Flight
 from machines.sharing import Share
 from machines.spec import BreakEven, LadderSpec
 from machines.words import ZERO, Direction, Fees, Fill, Instrument, Key, OrderType, Role, Side
@@ -131,6 +132,10 @@ class Ladder(msgspec.Struct, frozen=True):
     exit_since_ms: int | None = None
     """When the running exit, or triggered stop, was last known to work."""
     seen_fills: tuple[str, ...] = ()
+    flights: tuple[Flight, ...] = ()
+    """Requests whose end is not known yet, one a slot."""
+    intents: int = 0
+    """How many intents there have been: numbers them."""
     reason: str = ""
     version: int = 0
 
