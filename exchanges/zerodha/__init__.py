@@ -1,0 +1,1 @@
+"""Zerodha through Kite Connect: one SL order per rung, or one two-leg GTT per rung."""
