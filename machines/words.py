@@ -13,100 +13,18 @@ from decimal import Decimal
 
 import msgspec
 
+from machines.kinds import (
+    Direction,
+    ExitStyle,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    Refusal,
+    Role,
+    Side,
+)
+
 ZERO = Decimal(0)
-
-
-class Direction(enum.StrEnum):
-    """Which way a position points."""
-
-    LONG = "long"
-    SHORT = "short"
-
-    @property
-    def entry_side(self) -> Side:
-        """Name the order side that opens or grows this direction."""
-        return Side.BUY if self is Direction.LONG else Side.SELL
-
-    @property
-    def exit_side(self) -> Side:
-        """Name the order side that reduces this direction."""
-        return Side.SELL if self is Direction.LONG else Side.BUY
-
-    def beyond(self, price: Decimal, mark: Decimal) -> bool:
-        """Tell whether ``price`` lies strictly on the profit side of ``mark``."""
-        return price > mark if self is Direction.LONG else price < mark
-
-    def tighter(self, a: Decimal, b: Decimal) -> Decimal:
-        """Return whichever of two stop prices protects more."""
-        return b if self.beyond(b, a) else a
-
-
-class Side(enum.StrEnum):
-    """Side of an order or a fill."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-    @property
-    def sign(self) -> int:
-        """Return +1 for a buy and −1 for a sell."""
-        return 1 if self is Side.BUY else -1
-
-
-class Role(enum.StrEnum):
-    """What an order is for."""
-
-    ENTRY = "entry"
-    TAKE_PROFIT = "take_profit"
-    STOP_LOSS = "stop_loss"
-    EXIT = "exit"
-
-
-class OrderType(enum.StrEnum):
-    """How an order executes."""
-
-    LIMIT = "limit"
-    MARKET = "market"
-    STOP_MARKET = "stop_market"
-    STOP_LIMIT = "stop_limit"
-
-
-class OrderStatus(enum.StrEnum):
-    """A venue's word for where an order stands."""
-
-    OPEN = "open"
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    TRIGGERED = "triggered"
-    """A stop that has fired; what it has not filled yet may still work."""
-    SUSPENDED = "suspended"
-    """Ended by the session's end; it is sent again at the next one."""
-
-    @property
-    def live(self) -> bool:
-        """Tell whether an order of this status may still fill."""
-        return self in (OrderStatus.OPEN, OrderStatus.TRIGGERED)
-
-
-class Liquidity(enum.StrEnum):
-    """Whether a fill gave or took liquidity (it decides the fee)."""
-
-    MAKER = "maker"
-    TAKER = "taker"
-
-
-class Refusal(enum.StrEnum):
-    """Why a venue refused a request, as far as it decides what to do next."""
-
-    BEHIND_MARKET = "behind_market"
-    TOO_SMALL = "too_small"
-    NO_POSITION = "no_position"
-    UNKNOWN_ORDER = "unknown_order"
-    DUPLICATE_ID = "duplicate_id"
-    INVALID = "invalid"
-    OTHER = "other"
 
 
 class Instrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,15 +44,6 @@ class Fees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     taker: Decimal = ZERO
 
 
-class ExitStyle(enum.StrEnum):
-    """How exits rest at a venue."""
-
-    POOLED = "pooled"
-    """One stop for all that is held beside reduce-only rungs."""
-    PER_RUNG = "per-rung"
-    PAIRS = "pairs"
-
-
 class Capabilities(msgspec.Struct, frozen=True):
     """What a venue can do, as data that the venue fills in.
 
@@ -147,6 +56,15 @@ class Capabilities(msgspec.Struct, frozen=True):
     attached_stop: bool = False
     """An entry may carry a stop that exists from its first fill."""
     reduce_only: bool = True
+    stop_limit: bool = False
+    stop_market: bool = True
+    amend_type: bool = False
+    """An amendment may turn a stop into a limit or a market order, a limit into a market order;
+    nothing turns back into a stop."""
+    day_orders: bool = False
+    """Orders end with the session, ``SUSPENDED``; pairs outlive it."""
+    pair_gap: Decimal = ZERO
+    """How far from the last price, as a fraction of it, a pair's triggers must be."""
     be_slippage: Decimal = ZERO
     """Default of ``s`` in the break-even formula (SPEC §4)."""
     window_ms: int = 7_000
@@ -175,6 +93,10 @@ class Quote(msgspec.Struct, frozen=True):
     """Trading time of the venue so far: on a candle feed, bars × bar length."""
     bid: Decimal | None = None
     ask: Decimal | None = None
+    in_session: bool = True
+    """Orders are taken now."""
+    session_ends_ms: int | None = None
+    """When this session's orders end; None outside one, and where the market never closes."""
 
     def exit_px(self, direction: Direction) -> Decimal:
         """Return the exit-side price: bid for a long, ask for a short, else the last trade."""
@@ -182,8 +104,20 @@ class Quote(msgspec.Struct, frozen=True):
         return self.last if touch is None else touch
 
 
+class Leg(msgspec.Struct, frozen=True):
+    """What a leg of a pair does: at ``trigger_px`` it places a limit order at ``price``."""
+
+    trigger_px: Decimal
+    price: Decimal
+
+
 class Order(msgspec.Struct, frozen=True):
-    """An order as the venue shows it."""
+    """An order as the venue shows it.
+
+    A pair is one while it waits: ``trigger_px`` and ``price`` are its stop's, ``target`` is its
+    other leg. Fired, it is the order that the leg placed, by the same ``client_order_id``: the
+    stop's a ``STOP_LIMIT`` that has ``TRIGGERED``, the target's a ``LIMIT``.
+    """
 
     client_order_id: str
     venue_order_id: str
@@ -199,6 +133,7 @@ class Order(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
     by_person: bool = False
     """Its last change, or its end, was a person's act at the venue."""
+    target: Leg | None = None
 
     @property
     def leaves_qty(self) -> Decimal:
@@ -270,8 +205,19 @@ class PlaceOrder(msgspec.Struct, frozen=True, tag_field="op", tag="place"):
     attached_stop_px: Decimal | None = None
 
 
+class PlacePair(PlaceOrder, frozen=True, tag_field="op", tag="place_pair", kw_only=True):
+    """Ask for two legs of which one fires: ``trigger_px`` and ``price`` are the stop's.
+
+    Its ``type`` is ``PAIR``. Amended by an ``AmendOrder`` of that type, cancelled like any order.
+    """
+
+    target: Leg
+
+
 class AmendOrder(msgspec.Struct, frozen=True, tag_field="op", tag="amend"):
-    """Ask for an absolute new total quantity and price of a resting order.
+    """Ask for an absolute new total quantity, price and type of a resting order.
+
+    A price that is left out stays; so does a pair's target.
 
     ``qty`` is the order's total, its filled part included, so a fill that races the request
     cannot enlarge it (RELIABILITY hazard d).
@@ -285,6 +231,7 @@ class AmendOrder(msgspec.Struct, frozen=True, tag_field="op", tag="amend"):
     qty: Decimal
     price: Decimal | None = None
     trigger_px: Decimal | None = None
+    target: Leg | None = None
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag_field="op", tag="cancel"):
@@ -306,7 +253,7 @@ class SetStop(msgspec.Struct, frozen=True, tag_field="op", tag="set_stop"):
     n: int = 0
 
 
-Mutation = PlaceOrder | AmendOrder | CancelOrder | SetStop
+Mutation = PlaceOrder | PlacePair | AmendOrder | CancelOrder | SetStop
 
 
 class OutcomeKind(enum.StrEnum):
