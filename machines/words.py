@@ -130,6 +130,8 @@ class Order(msgspec.Struct, frozen=True):
     price: Decimal | None = None
     trigger_px: Decimal | None = None
     reduce_only: bool = False
+    attached_stop_px: Decimal | None = None
+    """The stop that the position gets when this order fills."""
     refusal: Refusal | None = None
     by_person: bool = False
     """Its last change, or its end, was a person's act at the venue."""
@@ -232,6 +234,8 @@ class AmendOrder(msgspec.Struct, frozen=True, tag_field="op", tag="amend"):
     price: Decimal | None = None
     trigger_px: Decimal | None = None
     target: Leg | None = None
+    attached_stop_px: Decimal | None = None
+    """The new stop that the position gets when it fills."""
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag_field="op", tag="cancel"):
