@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from controller.config import load
+from controller.config import Config, load
 from controller.journal import Record
 from tests.controller.runs import run, with_state
 
@@ -18,6 +18,7 @@ Fill = tuple[int, str, Decimal, Decimal]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RESTART_MS = 1_714_017_000_000
 """2024-04-25T03:50Z: the market exit after which nautilus waits a bar (docs/PARITY.md)."""
+BAR_MS = 5 * 60_000
 
 
 def _ours(records: list[Record]) -> Counter[Fill]:
@@ -41,16 +42,18 @@ def _theirs(path: Path) -> Counter[Fill]:
     return found
 
 
-def _run(name: str, tmp_path: Path, shared_data: Path) -> Counter[Fill]:
-    env = {"RUNGKEEPER_DATA": str(shared_data)}
-    config = load(EXAMPLES / name, env)
+def _config(name: str, shared_data: Path) -> Config:
+    return load(EXAMPLES / name, {"RUNGKEEPER_DATA": str(shared_data)})
+
+
+def _run(config: Config, tmp_path: Path) -> Counter[Fill]:
     return _ours(run(with_state(config, tmp_path / "state.db")))
 
 
 def test_reference_job_when_run_gives_the_130_fills_of_three_engines(
     tmp_path: Path, shared_data: Path
 ) -> None:
-    ours = _run("reference-job.toml", tmp_path, shared_data)
+    ours = _run(_config("reference-job.toml", shared_data), tmp_path)
     theirs = _theirs(shared_data / "reference" / "BTCUSDT-1m.fills.jsonl.gz")
     assert ours == theirs
     assert ours.total() == 130
@@ -59,8 +62,20 @@ def test_reference_job_when_run_gives_the_130_fills_of_three_engines(
 def test_kotakbank_when_run_differs_only_after_the_late_restart(
     tmp_path: Path, shared_data: Path
 ) -> None:
-    ours = _run("kotakbank-5m.toml", tmp_path, shared_data)
+    ours = _run(_config("kotakbank-5m.toml", shared_data), tmp_path)
     theirs = _theirs(shared_data / "reference" / "KOTAKBANK-5m.fills.jsonl.gz")
     assert (ours & theirs).total() == 394
     assert (theirs.total(), ours.total()) == (413, 417)
     assert all(fill[0] > RESTART_MS for fill in (ours - theirs) | (theirs - ours))
+
+
+def test_kotakbank_when_it_starts_a_bar_late_too_then_the_rest_is_equal(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    config = _config("kotakbank-5m.toml", shared_data)
+    plan = msgspec.structs.replace(config.positions[0], not_before_ms=RESTART_MS + BAR_MS)
+    ours = _run(msgspec.structs.replace(config, positions=(plan,)), tmp_path)
+    theirs = _theirs(shared_data / "reference" / "KOTAKBANK-5m.fills.jsonl.gz")
+    later = Counter({fill: n for fill, n in theirs.items() if fill[0] > RESTART_MS})
+    assert ours == later
+    assert ours.total() == 120
