@@ -1,0 +1,1 @@
+"""Bybit's USDT perpetuals on a unified account, through pybit, behind the port of every venue."""
