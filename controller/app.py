@@ -6,12 +6,15 @@ The composition root: the only module that knows every room. Holds no behaviour 
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
 import anyio
 import msgspec
+import typer
 
 from controller.clock import FeedClock
 from controller.config import Config, parse
@@ -22,9 +25,9 @@ from controller.runner import FeedRunner
 from controller.screen import Screen
 from exchanges import feeds
 from exchanges.feeds import Feed
-from exchanges.simulated import SimulatedVenue
+from exchanges.simulated import Act, FaultyVenue, SimulatedVenue, acts
 from exchanges.simulated.settings import PricePath, SimulatedSettings, Slots
-from machines.errors import InvalidSpec
+from machines.errors import InvalidSpec, RungkeeperError
 from machines.planning import Setting, check
 from machines.spec import LadderSpec
 
@@ -33,12 +36,13 @@ class Account(msgspec.Struct, frozen=True):
     """One account ready to run."""
 
     settings: AccountSettings
-    venue: SimulatedVenue
+    venue: SimulatedVenue | FaultyVenue
     feeds: dict[str, Feed]
+    acts: tuple[Act, ...] = ()
 
 
 def build_account(settings: AccountSettings, base_dir: Path) -> Account:
-    """Load an account's feeds and make its venue.
+    """Load an account's feeds and acts and make its venue, in memory only.
 
     *Raises*: BadFeed, InvalidSpec.
     """
@@ -46,19 +50,45 @@ def build_account(settings: AccountSettings, base_dir: Path) -> Account:
         symbol: feeds.load(text, symbol, settings.instruments[symbol], base_dir)
         for symbol, text in settings.feeds.items()
     }
-    venue = SimulatedVenue(
-        SimulatedSettings(
-            account=settings.name,
-            instruments=settings.instruments,
-            fees=dict.fromkeys(settings.instruments, settings.fees),
-            path=PricePath(settings.path.value),
-            slots=Slots(settings.slots.value),
-            slippage=settings.slippage,
-            balance=settings.balance,
-        ),
-        loaded,
+    written = () if settings.acts is None else acts.read(settings.acts)
+    try:
+        venue = _open_venue(settings, loaded, written)
+    except InvalidSpec as error:  # of an act, as the settings were checked when they were read
+        raise InvalidSpec([f"{settings.acts}: {fault}" for fault in error.faults]) from None
+    return Account(settings, venue, loaded, written)
+
+
+def with_book(account: Account, *, fresh: bool = False) -> Account:
+    """Let an account's venue live in its file, where it left off; ``fresh`` begins it anew.
+
+    *Raises*: VenueFileBusy, VenueFileError.
+    """
+    settings = account.settings
+    venue = _open_venue(settings, account.feeds, account.acts, settings.book, fresh=fresh)
+    return msgspec.structs.replace(account, venue=venue)
+
+
+def _open_venue(
+    settings: AccountSettings,
+    loaded: dict[str, Feed],
+    written: tuple[Act, ...],
+    book: Path | None = None,
+    *,
+    fresh: bool = False,
+) -> SimulatedVenue | FaultyVenue:
+    simulated = SimulatedSettings(
+        account=settings.name,
+        instruments=settings.instruments,
+        fees=dict.fromkeys(settings.instruments, settings.fees),
+        path=PricePath(settings.path.value),
+        slots=Slots(settings.slots.value),
+        slippage=settings.slippage,
+        balance=settings.balance,
     )
-    return Account(settings, venue, loaded)
+    venue = SimulatedVenue.open(simulated, loaded, book, acts=written, fresh=fresh)
+    if settings.faults.rates or settings.faults.script:
+        return FaultyVenue(venue, settings.faults, settings.seed)
+    return venue
 
 
 def start_px(account: Account, spec: LadderSpec) -> Decimal:
@@ -130,20 +160,40 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
 def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
     """Run a configuration to its end; return the exit code.
 
-    ``fresh`` begins the state file anew. *Raises*: InvalidSpec, BadFeed, JournalBusy, JournalError.
+    ``fresh`` begins the state file and the venues' files anew. *Raises*: InvalidSpec, BadFeed,
+    JournalBusy, JournalError, VenueFileBusy, VenueFileError.
     """
     accounts = build_accounts(config)
     state = config.controller.state
-    journal = Journal(state, fresh=fresh)
-    try:
+    is_new = not state.exists()
+    with ExitStack() as opened:
+        journal = Journal(state, fresh=fresh)
+        opened.callback(journal.close)
         if journal.records:
             raise InvalidSpec(
                 [f"state {state}: holds {journal.records} records of an earlier run; "
                  "continuing one is not built yet (step 2): name another file or remove it"]
             )  # fmt: skip
+        try:
+            for name, begun in accounts.items():
+                account = accounts[name] = with_book(begun, fresh=fresh)
+                opened.callback(account.venue.close)
+                if account.venue.now_ms > begun.venue.now_ms:
+                    typer.echo(_goes_on(account, state), err=True)
+        except RungkeeperError:
+            if is_new:
+                state.unlink()
+            raise
         return _run(config, accounts, journal, quiet=quiet)
-    finally:
-        journal.close()
+
+
+def _goes_on(account: Account, state: Path) -> str:
+    at = datetime.fromtimestamp(account.venue.now_ms // 1000, UTC)
+    ended = ", the end of its feed" if account.venue.next_bar_ms() is None else ""
+    return (
+        f"note: venue file {account.settings.book}: goes on at {at:%Y-%m-%d %H:%M:%S}{ended}, but "
+        f"state {state} is new; to begin anew remove both"
+    )
 
 
 def _run(config: Config, accounts: dict[str, Account], journal: Journal, *, quiet: bool) -> int:

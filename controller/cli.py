@@ -25,7 +25,7 @@ FINE = 0
 CHECK_FAILED = 1
 WRONG_INPUT = 2
 IN_USE = 3
-JOURNAL_FAILED = 4
+STORAGE_FAILED = 4
 INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 
 _EPILOG = """\b
@@ -33,8 +33,9 @@ Exit codes:
   0   done
   1   a check failed, or a plan was refused at its start
   2   wrong usage, configuration, plan or feed; nothing was sent
-  3   the state file is in use by another controller
-  4   the journal cannot be read or written; nothing more was sent
+  3   the state file, or a venue's own file, is in use by another process
+  4   the journal, or a venue's own file, cannot be read or written;
+      nothing more was sent
   70  an internal error
 """
 
@@ -187,15 +188,15 @@ def _report(errors: list[RungkeeperError]) -> int:
 
 def _code_of(error: RungkeeperError) -> int:
     from controller.journal import JournalBusy, JournalError
-    from exchanges.errors import BadFeed
+    from exchanges.errors import BadFeed, VenueFileBusy, VenueFileError
 
     match error:
         case InvalidSpec() | BadFeed():
             return WRONG_INPUT
-        case JournalBusy():
+        case JournalBusy() | VenueFileBusy():
             return IN_USE
-        case JournalError():
-            return JOURNAL_FAILED
+        case JournalError() | VenueFileError():
+            return STORAGE_FAILED
         case _:
             raise error  # a table or an invariant of ours is broken: an internal error
 

@@ -40,8 +40,6 @@ def preview(path: Path, name: str | None, filled: str | None, *, as_json: bool) 
     qty = None if filled is None else _read_filled(filled)
     config = load(path)
     shown = _previews(config, _chosen(config, name), qty)
-    for note in config.notes:
-        typer.echo(f"note: {note}", err=True)
     if as_json:
         written = msgspec.json.encode([as_data(one.found) for one in shown])
         typer.echo(msgspec.json.format(written).decode())

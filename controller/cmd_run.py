@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-import typer
 
 from controller import app
 from controller.config import Config, load
@@ -18,8 +17,6 @@ from machines.errors import InvalidSpec
 def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
     """Run until the feed ends or a signal comes; return the exit code."""
     config = app.demo_config() if path is None else load(path)
-    for note in config.notes:
-        typer.echo(f"note: {note}", err=True)
     if speed is not None:
         config = _paced(config, _read_pace(speed))
     return app.run(config, quiet=quiet, fresh=path is None)

@@ -24,6 +24,7 @@ from controller.config_values import (
     Wrong,
     choice,
     duration_ms,
+    file_in,
     flag,
     meant,
     poll_ms,
@@ -48,11 +49,8 @@ RULES = (
     "TRAILING_STOP",
     "FULL_EXIT",
 )
-# Read, checked, and the user is told; what they serve does not exist yet.
-_WITHOUT_EFFECT = {
-    "cycle": ("12s", "there are no rules and no decisions yet"),
-    "socket": ("rungkeeper.sock", "a running controller takes no commands yet"),
-}
+# What these serve comes with step 4: until then they have one value each.
+_ONLY = {"cycle": "12s", "socket": "rungkeeper.sock"}
 _POSITION_FIELDS = (
     "name", "account", "symbol", "side", "entries", "stop", "targets", "not_before", "repeat",
 )  # fmt: skip
@@ -80,14 +78,13 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """A sound configuration. ``notes`` say which of its fields have no effect yet."""
+    """A sound configuration."""
 
     controller: ControllerSettings
     accounts: dict[str, AccountSettings]
     positions: tuple[LadderSpec, ...]
     base_dir: Path
     source: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
@@ -106,7 +103,9 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
     faults = Faults(source)
     top = Table(_parse_toml(written, source), "", faults)
     controller = _read_controller(top.table("controller"), base_dir, env)
-    accounts = read_accounts(top.table("accounts"), base_dir, env, controller.poll_ms)
+    accounts = read_accounts(
+        top.table("accounts"), base_dir, env, controller.state, controller.poll_ms
+    )
     rule_names = _read_rules(top.table("rules"))
     defaults = top.table("ladder")
     base = read_ladder(defaults, LADDER_DEFAULTS, rule_names)
@@ -121,7 +120,6 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
         positions=positions,
         base_dir=base_dir,
         source=source,
-        notes=tuple(faults.notes),
     )
 
 
@@ -161,16 +159,16 @@ def _parse_toml(written: str, source: str) -> dict[str, object]:
 def _read_controller(table: Table, base_dir: Path, env: Mapping[str, str]) -> ControllerSettings:
     default = ControllerSettings()
     settings = ControllerSettings(
-        state=base_dir / table.read("state", text, str(default.state)),
+        state=table.read("state", file_in(base_dir), base_dir / default.state),
         poll_ms=table.read("poll", poll_ms, default.poll_ms),
         cycle_ms=table.read("cycle", _cycle_ms, default.cycle_ms),
         enhanced_tp_sl=_read_enhanced(table, env),
         socket=base_dir / table.read("socket", text, str(default.socket)),
-        at_end=table.read("at_end", choice(AtEnd), default.at_end),
+        at_end=table.read("at_end", choice(AtEnd, {AtEnd.EXIT: 3}), default.at_end),
     )
-    for key, (usual, why) in _WITHOUT_EFFECT.items():
+    for key, usual in _ONLY.items():
         if table.sound(key) and table.raw.get(key, usual) != usual:
-            table.note(key, f"without effect so far: {why}")
+            table.fault(key, f'not built yet (step 4); allowed today: "{usual}"')
     table.close()
     return settings
 
@@ -201,7 +199,7 @@ def _read_rules(table: Table) -> tuple[str, ...]:
     names: list[str] = list(RULES)
     for name, rule in table.tables().items():
         own = "function" in rule
-        rule.read("enabled", flag, True)
+        enabled = rule.read("enabled", flag, True)
         rule.maybe("profit", signed_ratio)
         rule.maybe("age", duration_ms)
         rule.maybe("function", _function)
@@ -213,7 +211,8 @@ def _read_rules(table: Table) -> tuple[str, ...]:
                 name,
                 f'no rule of Rungkeeper, and no "function" makes it your own; {meant(name, RULES)}',
             )
-        table.faults.note(table.path_of(name), "read, but rules are not evaluated yet")
+        if enabled and rule.sound("enabled"):
+            rule.fault("enabled", "rules are not built yet (step 4); allowed today: false")
     return tuple(names)
 
 

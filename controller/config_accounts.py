@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,12 +16,17 @@ import msgspec
 
 from controller.config_table import Table
 from controller.config_values import (
+    Unquoted,
     Wrong,
     amount,
     choice,
     count,
     fee_rate,
+    file_in,
+    is_file,
+    is_folder,
     listed,
+    number,
     poll_ms,
     positive,
     ratio,
@@ -29,8 +34,9 @@ from controller.config_values import (
     speed,
     text,
 )
-from exchanges.simulated import PricePath, Slots
-from machines.words import ZERO, ExitStyle, Fees, Instrument
+from exchanges.simulated import Faults, PricePath, Slots, faults_from
+from machines.errors import InvalidSpec
+from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 
 # Stands in for a bad figure of an instrument while reading goes on to find the other faults: it
 # divides whatever can be written, so it objects to nothing.
@@ -67,7 +73,9 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     *Units*: ``fill_share`` and ``slippage`` fractions, ``balance`` quote currency, ``speed``
     simulated seconds per real second (None: as fast as it goes), ``poll_ms`` milliseconds (None:
-    once a bar). ``feeds`` maps a symbol to its feed's text, variables already replaced.
+    once a bar). ``feeds`` maps a symbol to its feed's text, variables already replaced. ``book`` is
+    the venue's own file, ``acts`` a file of what others do, ``seed`` decides which requests and
+    reads ``faults`` meet.
     """
 
     name: str
@@ -85,28 +93,67 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     fees: Fees = Fees()
     product: Product = Product.CNC
     book: Path = Path("rungkeeper.venue.db")
+    acts: Path | None = None
+    faults: Faults = Faults()
     seed: int = 0
     poll_ms: int | None = 12_000
 
 
 def read_accounts(
-    table: Table, base_dir: Path, env: Mapping[str, str], default_poll_ms: int | None
+    table: Table,
+    base_dir: Path,
+    env: Mapping[str, str],
+    state: Path,
+    default_poll_ms: int | None,
 ) -> dict[str, AccountSettings]:
-    """Read every account; a bad one as far as it goes, so that plans can still be judged."""
+    """Read every account; a bad one as far as it goes, so that plans can still be judged.
+
+    Without a ``book`` the venue's file stands beside the ``state`` file and is named after it.
+    """
     found: dict[str, AccountSettings] = {}
-    for name, account in table.tables().items():
+    tables = table.tables()
+    for name, account in tables.items():
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
             table.fault(name, "an account's name is made of A-Z, a-z, 0-9, _ and -, at most 40")
-        found[name] = _read_account(name, account, base_dir, env, default_poll_ms)
+        # The first one's name does not change when another account joins.
+        book = state.with_name(
+            f"{state.stem}.{name}.venue.db" if found else f"{state.stem}.venue.db"
+        )
+        default = AccountSettings(name=name, book=book, poll_ms=default_poll_ms)
+        found[name] = _read_account(default, account, base_dir, env)
+    _check_books(found, tables, state)
+    _check_speeds(found, tables)
     return found
 
 
+def _check_books(
+    accounts: Mapping[str, AccountSettings], tables: Mapping[str, Table], state: Path
+) -> None:
+    """Refuse a file that two would write."""
+    owners = {state.absolute(): "controller.state"}
+    for name, settings in accounts.items():
+        path = settings.book.absolute()
+        if path in owners:
+            tables[name].fault("book", f"{owners[path]} is this file; every file has one owner")
+        owners.setdefault(path, f"accounts.{name}.book")
+
+
+def _check_speeds(accounts: Mapping[str, AccountSettings], tables: Mapping[str, Table]) -> None:
+    """Refuse different speeds: a run has one clock."""
+    first = next(iter(accounts.values()), None)
+    for name, settings in accounts.items():
+        if first is not None and settings.speed != first.speed:
+            pace = "max" if first.speed is None else plain(first.speed)
+            tables[name].fault(
+                "speed", f'accounts.{first.name} has "{pace}"; all accounts of a run have one speed'
+            )
+
+
 def _read_account(
-    name: str, table: Table, base_dir: Path, env: Mapping[str, str], default_poll_ms: int | None
+    default: AccountSettings, table: Table, base_dir: Path, env: Mapping[str, str]
 ) -> AccountSettings:
-    default = AccountSettings(name=name)
     settings = AccountSettings(
-        name=name,
+        name=default.name,
         venue=table.need("venue", choice(VenueName, _LATER_VENUES), 'allowed today: "simulated"')
         or default.venue,
         exits=table.read("exits", choice(ExitStyle, _LATER_EXITS), default.exits),
@@ -121,12 +168,13 @@ def _read_account(
         instruments=_read_instruments(table.table("instruments")),
         fees=_read_fees(table.table("fees")),
         product=table.read("product", choice(Product, _LATER_PRODUCTS), default.product),
-        book=base_dir / table.read("book", text, str(default.book)),
+        book=table.read("book", file_in(base_dir), default.book),
+        acts=table.maybe("acts", _acts_in(base_dir)),
+        faults=_read_faults(table.table("faults")),
         seed=table.read("seed", count, default.seed),
-        poll_ms=table.read("poll", poll_ms, default_poll_ms),
+        poll_ms=table.read("poll", poll_ms, default.poll_ms),
     )
-    for key in ("session", "faults"):
-        table.maybe(key, _not_yet)
+    table.maybe("session", _not_yet)
     table.close()
     _check_symbols(table)
     return settings
@@ -165,6 +213,43 @@ def _whole_volume(value: object) -> Decimal:
     if read != 1:
         raise Wrong('not built yet (step 3); allowed today: "1"')
     return read
+
+
+def _acts_in(base_dir: Path) -> Callable[[object], Path]:
+    def read(value: object) -> Path:
+        path = base_dir / text(value)
+        if not is_file(path):
+            raise Wrong(f"there is no file {path}; a file of acts is expected")
+        return path
+
+    return read
+
+
+def _read_faults(table: Table) -> Faults:
+    """Read each fault by itself, so that the message names it; then all, as rates add up."""
+
+    def one(key: str) -> Callable[[object], None]:
+        def read(value: object) -> None:
+            if isinstance(value, int | Unquoted) and not isinstance(value, bool):
+                number(value)  # says that numbers stand in quotes
+            try:
+                faults_from({key: value})
+            except InvalidSpec as error:
+                wrong = error.faults[0].removeprefix(f"{key}: ")
+                raise Wrong(wrong.removeprefix(f"{value!r}: ")) from None
+
+        return read
+
+    for key in table.raw:
+        table.read(key, one(key), None)
+    if not table.sound(*table.raw):
+        return Faults()
+    try:
+        return faults_from(table.raw)
+    except InvalidSpec as error:
+        for fault in error.faults:
+            table.faults.add(table.path, fault)
+        return Faults()
 
 
 def _read_fees(table: Table) -> Fees:
@@ -209,9 +294,9 @@ def _read_feed(value: object, base_dir: Path, env: Mapping[str, str]) -> str:
         return written
     expanded = expand(written, env)
     path = base_dir / expanded.removeprefix("script:")
-    if path.is_dir():
+    if is_folder(path):
         raise Wrong(f"{path} is a folder; a feed is {_FEEDS}")
-    if not path.is_file():
+    if not is_file(path):
         raise Wrong(f"there is no file {path}; a feed is {_FEEDS}")
     return expanded
 

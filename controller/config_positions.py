@@ -29,10 +29,11 @@ from controller.config_values import (
     meant,
     name,
     positive,
-    price_on,
+    price,
     share,
     show,
     small_ratio,
+    stop_price,
     text,
     time_ms,
 )
@@ -54,16 +55,15 @@ from machines.words import ZERO, Direction, Instrument, plain
 _MOST_TARGETS = 8
 _PRICE = 'a price like "104000" or a percentage like "-1.5%"'
 
-# Fields that bind a feature which does not exist yet: any value keeps its promise, so they are
-# read, and the user is told.
-_WITHOUT_EFFECT = {
-    "naked_policy": "no venue of today leaves a stop's outcome unknown",
-    "external_growth": "changes by others are not watched for yet",
-    "max_qty": "positions cannot be scaled in yet",
-    "max_scalings": "positions cannot be scaled in yet",
-    "scale_after_tp1": "positions cannot be scaled in yet",
-    "touch_slack": "per-rung exits are not built yet (step 3)",
-    "follow_close": "mirrors are not built yet (step 4)",
+# Fields of features that do not exist yet: the step that brings them, and what is allowed today.
+_LATER = {
+    "naked_policy": (2, 'allowed today: "close"'),
+    "external_growth": (2, "leave it out"),
+    "max_qty": (4, 'allowed today: "1.25"'),
+    "max_scalings": (4, "allowed today: 1"),
+    "scale_after_tp1": (4, "allowed today: false"),
+    "touch_slack": (3, "allowed today: 2"),
+    "follow_close": (4, "allowed today: true"),
 }
 
 
@@ -112,9 +112,9 @@ def read_ladder(table: Table, base: LadderSpec, rule_names: Collection[str]) -> 
         follow_close=table.read("follow_close", flag, base.follow_close),
     )
     table.maybe("mirrors", _no_mirrors)
-    for key, why in _WITHOUT_EFFECT.items():
-        if table.sound(key) and getattr(spec, key) != getattr(base, key):
-            table.note(key, f"without effect so far: {why}")
+    for key, (brought_by, today) in _LATER.items():
+        if key in table and table.sound(key) and getattr(spec, key) != getattr(base, key):
+            table.fault(key, f"not built yet (step {brought_by}); {today}")
     return spec
 
 
@@ -142,10 +142,12 @@ def _read_position(
     side = table.need("side", choice(Direction), f"allowed: {listed(Direction)}")
     instrument = _find_instrument(table, account, symbol, accounts)
     entries = _read_entries(table, instrument)
-    stop = table.need("stop", price_on(side, profit=False), _PRICE)
-    targets = table.values("targets", price_on(side, profit=True))
+    stop = table.need("stop", stop_price(side), _PRICE)
+    targets = table.values("targets", price)
     spec = read_ladder(table, base, rule_names)
     _check_targets(table, targets, spec.shares)
+    if side is not None and targets is not None and table.sound("entries"):
+        _check_sides(table, side, targets, entries, spec.anchor)
     not_before_ms = table.maybe("not_before", time_ms)
     repeat = table.maybe("repeat", _read_repeat)
     table.close()
@@ -245,6 +247,32 @@ def _check_targets(
         )
 
 
+def _check_sides(
+    table: Table,
+    side: Direction,
+    targets: tuple[Price, ...],
+    entries: tuple[EntrySpec, ...],
+    anchor: Anchor,
+) -> None:
+    """Refuse percentages that are on the wrong side whatever the market does."""
+    if anchor is Anchor.AVERAGE:
+        nearest, what = ZERO, "the average entry"
+    else:
+        # An absolute entry is judged where the price is known.
+        known = [entry.price.value if entry.price else ZERO for entry in entries
+                 if entry.price is None or entry.price.percent]  # fmt: skip
+        if not known:
+            return
+        nearest = max(known) if side is Direction.LONG else min(known)
+        what = f"its entries ({Price(nearest, percent=True)})"
+    word = "above" if side is Direction.LONG else "below"
+    for n, target in enumerate(targets, 1):
+        if target.percent and not side.beyond(target.value, nearest):
+            table.fault_of_item(
+                "targets", n, f"on the wrong side; a {side}'s targets lie {word} {what}"
+            )
+
+
 def _check_names(tables: list[Table]) -> None:
     """Refuse names used twice, and names that another plan's repeats will bear."""
     first: dict[str, Table] = {}
@@ -294,7 +322,9 @@ def _read_rules(value: object, rule_names: Collection[str]) -> tuple[str, ...] |
         if not isinstance(item, str) or item.removesuffix("%") not in rule_names:
             raise Wrong(f"no rule {show(item)}; {meant(str(item), rule_names)}")
         names.append(item.removesuffix("%"))
-    return tuple(names)
+    if names:
+        raise Wrong("not built yet (step 4); allowed today: true, false, []")
+    return False
 
 
 def _read_repeat(value: object) -> str:

@@ -18,20 +18,15 @@ T = TypeVar("T")
 
 
 class Faults:
-    """Every fault of one source, in the order found. Notes are no faults: what is not used yet."""
+    """Every fault of one source, in the order found."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.found: list[str] = []
-        self.notes: list[str] = []
 
     def add(self, where: str, wrong: str) -> None:
         """Keep a fault."""
         self.found.append(f"{self.source}: {where}: {wrong}")
-
-    def note(self, where: str, text: str) -> None:
-        """Keep a note."""
-        self.notes.append(f"{self.source}: {where}: {text}")
 
 
 class Table:
@@ -72,10 +67,6 @@ class Table:
         """Note what is wrong with a field that was read."""
         self._bad.add(key)
         self.faults.add(self._where(key), wrong)
-
-    def note(self, key: str, text: str) -> None:
-        """Note something about a field that is no fault."""
-        self.faults.note(self._where(key), text)
 
     def read(self, key: str, reader: Callable[[object], T], default: T) -> T:
         """Read a field; the default stands in when it is absent or bad."""
@@ -127,7 +118,7 @@ class Table:
             if isinstance(item, dict):
                 found.append(Table(cast(dict[str, object], item), path, self.faults, self.owner))
             else:
-                self._fault_of_item(key, n, item, "a table is expected, like { … }")
+                self.fault_of_item(key, n, "a table is expected, like { … }")
         return found
 
     def values(self, key: str, reader: Callable[[object], T]) -> tuple[T, ...] | None:
@@ -144,11 +135,13 @@ class Table:
             try:
                 found.append(reader(item))
             except Wrong as wrong:
-                self._fault_of_item(key, n, item, str(wrong))
+                self.fault_of_item(key, n, str(wrong))
         return tuple(found) if self.sound(key) else None
 
-    def _fault_of_item(self, key: str, n: int, item: object, wrong: str) -> None:
+    def fault_of_item(self, key: str, n: int, wrong: str) -> None:
+        """Note what is wrong with the n-th of a list that was read."""
         self._bad.add(key)
+        item = cast(list[object], self.raw[key])[n - 1]
         owner = f"{self.owner}: " if self.owner else ""
         self.faults.add(f"{owner}{self.path_of(key)}[{n}] = {show(item)}", wrong)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import enum
+import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
@@ -88,6 +90,30 @@ def text(value: object) -> str:
     if len(value) > _LONGEST_TEXT:
         raise Wrong(f"too long: at most {_LONGEST_TEXT} characters")
     return value
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder is there."""
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises when a name is too long
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there."""
+    return os.path.isfile(path)  # noqa: PTH113 - pathlib raises when a name is too long
+
+
+def file_in(folder: Path) -> Callable[[object], Path]:
+    """Read the name of a file, there or to be made, that counts from ``folder``."""
+
+    def read(value: object) -> Path:
+        path = folder / text(value)
+        if is_folder(path):
+            raise Wrong(f"{path} is a folder; a file is expected")
+        if not is_folder(path.parent):
+            raise Wrong(f"there is no folder {path.parent}")
+        return path
+
+    return read
 
 
 def flag(value: object) -> bool:
@@ -214,18 +240,17 @@ def entry_price(value: object) -> Price | None:
         raise Wrong(f'{wrong}, or "market"') from None
 
 
-def price_on(side: Direction | None, *, profit: bool) -> Callable[[object], Price]:
-    """Read a price whose percentage must lie on one side of the reference, if the side is known."""
+def stop_price(side: Direction | None) -> Callable[[object], Price]:
+    """Read a stop's price, whose percentage lies on the losing side, if the side is known."""
 
     def read(value: object) -> Price:
         found = price(value)
         if side is None or not found.percent:
             return found
-        up = (side is Direction.LONG) == profit
+        up = side is Direction.SHORT
         if found.value == ZERO or (found.value > ZERO) != up:
-            what, where = "target" if profit else "stop", "above" if up else "below"
-            example = "1.5%" if up else "-1.5%"
-            raise Wrong(f'the {what} of a {side} lies {where} the entry: like "{example}"')
+            where, example = ("above", "1.5%") if up else ("below", "-1.5%")
+            raise Wrong(f'the stop of a {side} lies {where} the entry: like "{example}"')
         return found
 
     return read

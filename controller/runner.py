@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from controller.clock import FeedClock
 from controller.keeper import Keeper
 from exchanges.feeds import Feed
-from exchanges.simulated import SimulatedVenue
+from exchanges.venue import FeedDriven
 
 
 class FeedRunner:
@@ -20,7 +20,7 @@ class FeedRunner:
     def __init__(
         self,
         keeper: Keeper,
-        venue: SimulatedVenue,
+        venue: FeedDriven,
         feeds: Mapping[str, Feed],
         clock: FeedClock,
         start_ms: int,

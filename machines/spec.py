@@ -75,7 +75,7 @@ class Price(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Write it as the trader would."""
-        return f"{self.value * 100:f}%" if self.percent else f"{self.value:f}"
+        return f"{self.value.scaleb(2):f}%" if self.percent else f"{self.value:f}"
 
 
 class EntrySpec(msgspec.Struct, frozen=True):

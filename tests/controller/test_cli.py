@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from controller import cmd_history
 from controller.cli import app
 from controller.journal import Journal, JournalError
+from exchanges import sqlite
 from machines.errors import InvalidSpec
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -220,11 +221,26 @@ def test_run_when_another_controller_holds_the_state_then_exits_3(spec_file: Pat
     assert "held by another controller" in result.stderr
 
 
-def test_run_when_something_has_no_effect_yet_then_a_note_says_so(spec_file: Path) -> None:
-    spec_file.write_text(spec_file.read_text() + "max_scalings = 3\n")
-    result = call("run", "--config", spec_file, "--quiet")
+def test_run_when_another_process_holds_the_venues_file_then_exits_3(spec_file: Path) -> None:
+    handle = sqlite.hold(spec_file.with_name("spec.venue.db"))
+    try:
+        result = call("run", "--config", spec_file)
+    finally:
+        sqlite.let_go(handle)
+    assert result.exit_code == 3
+    assert "venue file" in result.stderr
+    assert "held by another process" in result.stderr
+    assert not spec_file.with_name("spec.db").exists()
+
+
+def test_run_when_the_venue_goes_on_and_the_state_is_new_then_a_note_says_so(
+    finished: Path,
+) -> None:
+    finished.with_name("spec.db").unlink()
+    result = call("run", "--config", finished, "--quiet")
     assert result.exit_code == 0
-    assert result.stderr.startswith(f"note: {spec_file}: btc-1: positions[1].max_scalings = 3")
+    assert "spec.venue.db: goes on at 2025-01-08 00:00:00, the end of its feed" in result.stderr
+    assert "spec.db is new; to begin anew remove both" in result.stderr
 
 
 # ------------------------------------------------------------------------------------- history

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.config import Config, load, parse
-from exchanges.simulated import PricePath
+from exchanges.simulated import Fault, PricePath
 from machines.errors import InvalidSpec
 from machines.spec import Anchor, EntrySpec, Price, Rounding, RoundingSpec
 from machines.words import Direction, Fees
@@ -64,7 +64,6 @@ def test_plan_when_sound_then_is_read_with_the_defaults() -> None:
     assert spec.entry_ttl_ms == 24 * 3_600_000
     assert spec.be_slippage is None
     assert spec.be_gap == Decimal("0.002")
-    assert config.notes == ()
 
 
 def test_account_when_little_is_said_then_has_the_defaults() -> None:
@@ -122,10 +121,83 @@ def test_not_before_when_utc_then_is_milliseconds() -> None:
     assert spec.not_before_ms == 1_748_822_400_000
 
 
-def test_paths_when_relative_then_count_from_the_file() -> None:
-    config = read('[controller]\nstate = "a.db"' + ACCOUNT, base_dir=Path("jobs"))
-    assert config.controller.state == Path("jobs/a.db")
-    assert config.accounts["paper"].book == Path("jobs/rungkeeper.venue.db")
+def test_paths_when_relative_then_count_from_the_file(tmp_path: Path) -> None:
+    config = read('[controller]\nstate = "a.db"' + ACCOUNT + 'book = "b.db"', base_dir=tmp_path)
+    assert config.controller.state == tmp_path / "a.db"
+    assert config.accounts["paper"].book == tmp_path / "b.db"
+
+
+def test_book_when_left_out_then_is_named_after_the_state_file(tmp_path: Path) -> None:
+    assert read(ACCOUNT).accounts["paper"].book == Path("rungkeeper.venue.db")
+    written = '[controller]\nstate = "a.db"' + ACCOUNT + ACCOUNT.replace("paper", "second")
+    accounts = read(written, base_dir=tmp_path).accounts
+    assert [account.book.name for account in accounts.values()] == [
+        "a.venue.db",
+        "a.second.venue.db",
+    ]
+
+
+def test_book_when_two_would_write_it_then_is_refused() -> None:
+    same = 'book = "one.db"\n'
+    (fault,) = faults(ACCOUNT + same + ACCOUNT.replace("paper", "second") + same)
+    assert fault == (
+        'job.toml: accounts.second.book = "one.db": accounts.paper.book is this file; every file '
+        "has one owner"
+    )
+    (fault,) = faults(ACCOUNT + 'book = "rungkeeper.db"')
+    assert "controller.state is this file" in fault
+
+
+def test_speed_when_two_accounts_differ_then_is_refused() -> None:
+    second = ACCOUNT.replace("paper", "second")
+    (fault,) = faults(ACCOUNT + 'speed = "60"' + second)
+    assert fault == (
+        'job.toml: accounts.second.speed: accounts.paper has "60"; all accounts of a run have one '
+        "speed"
+    )
+    assert len(read(ACCOUNT + "speed = 60" + second + 'speed = "60.0"').accounts) == 2
+
+
+def test_faults_when_sound_then_are_read_with_their_seed(tmp_path: Path) -> None:
+    (tmp_path / "acts.txt").touch()
+    written = """seed = 7
+acts = "acts.txt"
+faults = { lost_before = "5%", busy = "0.01", outage = ["2025-06-01T10:00:00Z..2025-06-01T11:00:00Z"] }
+"""  # noqa: E501 - one table stands on one line
+    account = read(ACCOUNT + written, base_dir=tmp_path).accounts["paper"]
+    assert (account.seed, account.acts) == (7, tmp_path / "acts.txt")
+    assert account.faults.rates == {
+        Fault.LOST_BEFORE: Decimal("0.05"),
+        Fault.BUSY: Decimal("0.01"),
+    }
+    (outage,) = account.faults.script
+    assert (outage.fault, outage.to_ms - outage.from_ms) == (Fault.OUTAGE, 3_600_000)
+
+
+def test_faults_when_wrong_then_each_is_named() -> None:
+    written = """faults = { lost_before = "5", late = 0.05, busi = "1%", outage = "x", script = ["read 1 late"] }
+"""  # noqa: E501 - one table stands on one line
+    found = faults(ACCOUNT + written + 'acts = "acts.txt"\n')
+    for fault, start in zip(
+        found,
+        (
+            'acts = "acts.txt": there is no file acts.txt',
+            'faults.lost_before = "5": must be like "5%" or "0.05", at most "100%"',
+            "faults.late = 0.05: numbers stand in quotes here",
+            'faults.busi = "1%": no such fault; there are lost_before, ',
+            'faults.outage = "x": must be a list of texts',
+            "faults.script = [\"read 1 late\"]: 'read 1 late': a read can meet stale_read",
+        ),
+        strict=True,
+    ):
+        assert fault.startswith(f"job.toml: accounts.paper.{start}")
+
+
+def test_faults_when_their_rates_add_up_to_too_much_then_are_refused() -> None:
+    (fault,) = faults(ACCOUNT + 'faults = { lost_before = "60%", late = "0.5" }')
+    assert fault == (
+        "job.toml: accounts.paper.faults: lost_before + late: 110% of the requests: at most 100%"
+    )
 
 
 def test_feed_when_it_has_variables_then_they_are_replaced(tmp_path: Path) -> None:
@@ -171,7 +243,11 @@ ONE_FAULT: list[tuple[str, str, str]] = [
     ('price = "104000"', 'price = "-100%"', 'a percentage is above "-100%"'),
     ('price = "104000"', 'price = "makret"', 'like "-1.5%", or "market"'),
     ('"4%"]', "4.0]", "positions[1].targets[4] = 4.0: numbers stand in quotes"),
-    ('"4%"]', '"-4%"]', 'targets[4] = "-4%": the target of a long lies above the entry'),
+    (
+        '"4%"]',
+        '"-4%"]',
+        'targets[4] = "-4%": on the wrong side; a long\'s targets lie above its entries (0%)',
+    ),
     ('stop = "101500"', 'stop = "1.5%"', "the stop of a long lies below the entry"),
     ('stop = "101500"', 'stop = "0%"', "the stop of a long lies below the entry"),
     (', "4%"]', "]", "3 targets, but 4 shares (0.85, 0.05, 0.05, 0.05)"),
@@ -229,6 +305,19 @@ LATER: list[tuple[str, str]] = [
     (PLAN.replace('"simulated"', '"simulated"\nproduct = "MIS"'), "step 3"),
     (PLAN.replace('"simulated"', '"simulated"\nsession = "09:15-15:30 Asia/Kolkata"'), "step 3"),
     (PLAN + 'repeat = "1h"', "step 3"),
+    ('[controller]\nat_end = "exit"\n' + PLAN, "step 3"),
+    ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
+    ('[controller]\nsocket = "a.sock"\n' + PLAN, "step 4"),
+    (PLAN + "[rules.TRAILING_STOP]", "step 4"),
+    (PLAN + '[rules.mine]\nfunction = "a:b"', "step 4"),
+    (PLAN + 'rules = ["TRAILING_STOP"]', "step 4"),
+    (PLAN + 'naked_policy = "alert"', "step 2"),
+    (PLAN + 'external_growth = "merge"', "step 2"),
+    (PLAN + 'max_qty = "1.5"', "step 4"),
+    (PLAN + "max_scalings = 2", "step 4"),
+    (PLAN + "scale_after_tp1 = true", "step 4"),
+    (PLAN + "touch_slack = 1", "step 3"),
+    (PLAN + "follow_close = false", "step 4"),
     (PLAN + 'mirrors = [{ account = "b", ratio = "0.5" }]', "step 4"),
 ]
 
@@ -266,7 +355,35 @@ def test_short_when_its_signs_are_a_longs_then_each_is_named() -> None:
     found = faults(written)
     assert len(found) == 5
     assert "the stop of a short lies above the entry" in found[0]
-    assert "the target of a short lies below the entry" in found[1]
+    assert "on the wrong side; a short's targets lie below its entries (0%)" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "entries", "targets", "nearest"),
+    [
+        ("long", "-3%", ["-1%", "-2%"], ["-0.9%", "0%", "1%", "2%"], None),
+        ("long", "-3%", ["-1%", "-2%"], ["-1%", "0%", "1%", "2%"], "above its entries (-1%)"),
+        ("short", "3%", ["1%", "2%"], ["0.9%", "0%", "-1%", "-2%"], None),
+        ("short", "3%", ["1%", "2%"], ["1.5%", "0%", "-1%", "-2%"], "below its entries (1%)"),
+        ("short", "3%", ["1%", "market"], ["0%", "-1%", "-2%", "-3%"], "below its entries (0%)"),
+    ],
+)
+def test_targets_when_in_percent_of_the_start_then_are_compared_with_the_entries(
+    side: str, stop: str, entries: list[str], targets: list[str], nearest: str | None
+) -> None:
+    written = (
+        PLAN.replace('side = "long"', f'side = "{side}"')
+        .replace('"101500"', f'"{stop}"')
+        .replace('"104000"', f'"{entries[0]}"')
+        .replace('"market"', f'"{entries[1]}"')
+        .replace('["1%", "2%", "3%", "4%"]', str(targets).replace("'", '"'))
+    )
+    if nearest is None:
+        assert len(read(written).positions) == 1
+        written += 'anchor = "average"\n'
+        nearest = f"{'above' if side == 'long' else 'below'} the average entry"
+    assert nearest in faults(written)[0]
+    assert "positions[1].targets[1] = " in faults(written)[0]
 
 
 def test_file_when_much_is_wrong_then_one_error_lists_all() -> None:
@@ -331,19 +448,11 @@ def test_value_when_of_another_type_then_is_refused(written: str) -> None:
     assert "expected" in fault
 
 
-def test_rules_when_configured_then_a_note_says_they_are_not_evaluated() -> None:
-    config = read(PLAN + '[rules.TRAILING_STOP]\nenabled = true\n[rules.mine]\nfunction = "a:b"')
-    assert [note.split(":")[1].strip() for note in config.notes] == [
-        "rules.TRAILING_STOP",
-        "rules.mine",
-    ]
-    (fault,) = faults(PLAN + "[rules.TRAILING_STP]\nenabled = true")
+def test_rules_when_switched_off_then_are_read() -> None:
+    config = read(PLAN + "rules = []\n[rules.TRAILING_STOP]\nenabled = false")
+    assert config.positions[0].rules is False
+    (fault,) = faults(PLAN + "[rules.TRAILING_STP]\nenabled = false")
     assert 'did you mean "TRAILING_STOP"?' in fault
-
-
-def test_field_when_without_effect_so_far_then_a_note_says_so() -> None:
-    (note,) = read(PLAN + 'naked_policy = "alert"').notes
-    assert 'btc-1: positions[1].naked_policy = "alert": without effect so far' in note
 
 
 FILES: list[tuple[Callable[[Path], object], str]] = [
