@@ -52,7 +52,10 @@ _BARRED = re.compile(
 )
 # In this order: the first that is found decides.
 _REFUSALS: tuple[tuple[re.Pattern[str], Refusal], ...] = (
-    (_NO_STOCK, Refusal.NO_POSITION),
+    (_NO_STOCK, Refusal.OVERSELL),
+    (re.compile(r"market is closed|after market|outside.*hours|use amo", re.I),
+     Refusal.OUT_OF_SESSION),
+    (re.compile(r"0\.25 ?%|too close", re.I), Refusal.TOO_NEAR),
     (re.compile(r"trigger (price|value).*(last|current|ltp)|already (crossed|triggered)", re.I),
      Refusal.BEHIND_MARKET),
     (re.compile(r"(lot size|multiples? of|tick size|circuit|range|protection|tag)", re.I),
@@ -93,7 +96,7 @@ def judge(error: BaseException) -> Verdict:
         return Verdict(Outcome(OutcomeKind.MALFORMED if odd else OutcomeKind.UNSURE, None, text))
     said = str(error)
     if _NO_STOCK.search(said):  # it, too, asks to check the order book
-        return _refused(Refusal.NO_POSITION, text)
+        return _refused(Refusal.OVERSELL, text)
     if _IN_PROCESS.search(said):
         return Verdict(Outcome(OutcomeKind.UNSURE, None, text), reread=True)
     if _SPENT.search(said):

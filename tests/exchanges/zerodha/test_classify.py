@@ -78,7 +78,7 @@ TABLE = [
                       "price.", code=400), REFUSED, Refusal.INVALID, Halt.NONE),
     (K.InputException("Trigger cannot be created with the second trigger price less than the "
                       "last price.", code=400), REFUSED, Refusal.BEHIND_MARKET, Halt.NONE),
-    (K.GeneralException(NO_STOCK, code=400), REFUSED, Refusal.NO_POSITION, Halt.NONE),
+    (K.GeneralException(NO_STOCK, code=400), REFUSED, Refusal.OVERSELL, Halt.NONE),
     (K.GeneralException(FUNDS, code=400), REFUSED, Refusal.OTHER, Halt.NONE),
     (K.GeneralException("Holdings not authorised", code=428), REFUSED, Refusal.OTHER,
      Halt.BARRED),
