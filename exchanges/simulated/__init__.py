@@ -3,7 +3,14 @@
 from exchanges.simulated.acts import Act, Deed
 from exchanges.simulated.faults import Fault, Faults, faults_from
 from exchanges.simulated.faulty import FaultyVenue
-from exchanges.simulated.settings import PricePath, SimulatedSettings, Slots
+from exchanges.simulated.session import Session
+from exchanges.simulated.settings import (
+    Oversell,
+    PricePath,
+    Product,
+    SimulatedSettings,
+    Slots,
+)
 from exchanges.simulated.venue import SimulatedVenue
 
 __all__ = [
@@ -12,7 +19,10 @@ __all__ = [
     "Fault",
     "Faults",
     "FaultyVenue",
+    "Oversell",
     "PricePath",
+    "Product",
+    "Session",
     "SimulatedSettings",
     "SimulatedVenue",
     "Slots",

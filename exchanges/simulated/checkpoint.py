@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from exchanges.simulated.state import Account, Book, Ended, Working
+from exchanges.simulated.state import Account, Book, Ended, Taken, Working
 from machines.words import Fill, Key, Order
 
 
@@ -40,6 +40,7 @@ class Slice(msgspec.Struct, frozen=True):
     placed: int
     fills: int
     books: list[BookSlice]
+    taken: dict[str, Taken] = {}
 
 
 class Slicer:
@@ -75,7 +76,8 @@ class Slicer:
                 )
             )
         return Slice(
-            account.cash, account.now_ms, account.played, account.placed, account.fills, books
+            *(account.cash, account.now_ms, account.played, account.placed, account.fills),
+            *(books, account.taken),
         )
 
 
@@ -96,7 +98,10 @@ def join(slices: Iterable[Slice]) -> Account | None:
             book.fills += part.fills
     if last is None:
         return None
-    return Account(last.cash, last.now_ms, last.played, last.placed, last.fills, books, _ids(books))
+    return Account(
+        *(last.cash, last.now_ms, last.played, last.placed, last.fills),
+        *(books, _ids(books), last.taken),
+    )
 
 
 def _ids(books: list[Book]) -> dict[str, int]:

@@ -1,9 +1,7 @@
-"""The matching engine: requests in, answers out; bars in, fills out.
+"""What is asked of a simulated account: requests in, answers out.
 
-Pure but for its own state: no I/O, no clock, no tasks. Knows prices, orders and positions, never
-ladders. Invariants: whatever rests has not been reached by the last price; a bar's fills happen
-at its close and in the order in which the price met them; nothing new waits during a bar, so one
-pass over each leg is enough (SPEC §11).
+Pure but for the account's state: no I/O, no clock, no tasks. Knows orders and positions, never
+ladders. Invariant: a request that is refused changes nothing.
 """
 
 from __future__ import annotations
@@ -14,56 +12,46 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from exchanges.feeds.bars import Bar, Feed
+from exchanges.feeds.bars import Feed
 from exchanges.simulated import checks
 from exchanges.simulated.checks import ALREADY, DONE, refused
-from exchanges.simulated.ledger import Ledger
 from exchanges.simulated.market import Market
-from exchanges.simulated.settings import ONE, PricePath, SimulatedSettings
-from exchanges.simulated.state import Account, Book, Ended, Working
+from exchanges.simulated.matching import Matching
+from exchanges.simulated.session import SQUARE_OFF_MS, Sessions
+from exchanges.simulated.settings import SimulatedSettings
+from exchanges.simulated.state import Account, Working
 from machines.words import (
     ZERO,
     AmendOrder,
     CancelOrder,
     Key,
-    Liquidity,
     Mutation,
     Order,
     OrderStatus,
     OrderType,
     Outcome,
     PlaceOrder,
+    PlacePair,
     Refusal,
     SetStop,
     Side,
 )
 
 
-class Engine:
-    """One simulated account's market and books. ``account`` is all that it remembers."""
+class Engine(Matching):
+    """One simulated account that can be asked for things."""
 
     def __init__(
         self, settings: SimulatedSettings, feeds: Mapping[str, Feed], account: Account
     ) -> None:
-        self.settings = settings
-        self.account = account
-        # In the configuration's order: it decides who moves first at one instant.
-        self.markets = {symbol: Market(feeds[symbol], account) for symbol in settings.instruments}
-        self._ledger = Ledger(account, settings.account, settings.fees)
-        self.changed: set[int] = set()
-        """Books that have changed since whoever shows them took note."""
-        self._slots = {book.key: slot for slot, book in enumerate(account.books)}
-        for book in account.books:
-            market = self.markets[book.key.symbol]
-            for working in book.live.values():
-                market.wait(working)
-            if book.stop is not None:
-                market.wait(book.stop)
-
-    def book(self, key: Key) -> Book | None:
-        """Return a key's book, or None when nothing was ever accepted for it."""
-        slot = self._slots.get(key)
-        return None if slot is None else self.account.books[slot]
+        super().__init__(settings, feeds, account)
+        self._capabilities = settings.capabilities()
+        early_ms = SQUARE_OFF_MS if settings.squared_off else 0
+        self.sessions = (
+            None
+            if settings.session is None
+            else Sessions(settings.session, feeds.values(), early_ms)
+        )
 
     # ------------------------------------------------------------------------------ requests
 
@@ -90,6 +78,13 @@ class Engine:
             case _:
                 assert_never(mutation)
 
+    def closed(self, name: str, kind: OrderType = OrderType.MARKET) -> Outcome | None:
+        """Refuse what is asked for outside a session; pairs are the broker's and always taken."""
+        sessions, now_ms = self.sessions, self.account.now_ms
+        if sessions is None or kind is OrderType.PAIR or sessions.end_of(now_ms) is not None:
+            return None
+        return refused(Refusal.OUT_OF_SESSION, f"{name}: orders are taken during a session only")
+
     def _place(self, asked: PlaceOrder, market: Market, last: Decimal) -> Outcome:
         name = asked.client_order_id
         if not name:
@@ -97,71 +92,64 @@ class Engine:
         if name in self.account.ids:
             text = f"order {name}: client_order_id: was used before on this account"
             return refused(Refusal.DUPLICATE_ID, text)
-        refusal = checks.place_refusal(asked, self.settings, last, self.book(asked.key))
+        order = _as_asked(asked, f"{self.settings.account}-o{self.account.placed + 1}")
+        refusal = self.closed(f"order {name}", order.type) or checks.place_refusal(
+            asked, order, self.settings, last, self.book(asked.key)
+        )
         if refusal is not None:
             return refusal
         slot = self._slot(asked.key)
-        book = self.account.books[slot]
         self.account.placed += 1
         self.account.ids[name] = slot
-        self.changed.add(slot)
-        is_stop = asked.type is OrderType.STOP_MARKET
-        px = asked.trigger_px if is_stop else asked.price
-        order = Order(
-            client_order_id=name,
-            venue_order_id=f"{self.settings.account}-o{self.account.placed}",
-            side=asked.side,
-            type=asked.type,
-            qty=asked.qty,
-            filled_qty=ZERO,
-            status=OrderStatus.OPEN,
-            price=asked.price if asked.type is OrderType.LIMIT else None,
-            trigger_px=asked.trigger_px if is_stop else None,
-            reduce_only=asked.reduce_only,
-        )
-        if px is None or asked.type is OrderType.MARKET:
-            self._fill(book, order, self.slipped(asked.key.symbol, asked.side, last))
-        elif not is_stop and _reached(asked.side, px, last):
-            self._fill(book, order, last)
-        else:
-            working = Working(slot, self.account.placed, px, asked.side, is_stop, order)
-            book.live[name] = working
-            market.wait(working)
+        self._work(slot, self.account.placed, order, market, last)
         return DONE
+
+    def _work(self, slot: int, placed: int, order: Order, market: Market, last: Decimal) -> None:
+        """Let an order act at once, or wait for what its type waits for."""
+        book = self.account.books[slot]
+        self.changed.add(slot)
+        fired = order.status is OrderStatus.TRIGGERED
+        if order.trigger_px is None or fired:
+            price = (
+                last if order.price is not None else self.slipped(market.symbol, order.side, last)
+            )
+            self._trade(book, placed, order, price, last)
+            return
+        working = Working(slot, placed, order.trigger_px, order.side, is_stop=True, order=order)
+        if order.target is not None:
+            px = order.target.trigger_px
+            working.target = Working(slot, placed, px, order.side, is_stop=False, order=order)
+        book.live[order.client_order_id] = working
+        market.wait(working)
 
     def _amend(self, asked: AmendOrder, market: Market, last: Decimal, by_person: bool) -> Outcome:
         slot, working, order = self._live(asked.key, asked.client_order_id)
         if working is None or order is None:
             return _unknown(asked)
-        wanted = asked.trigger_px if working.is_stop else asked.price
-        px = working.px if wanted is None else wanted
-        if asked.qty == order.qty and px == working.px and asked.type is order.type:
+        wanted = _amended(order, asked)
+        if wanted == order and order.type is not OrderType.MARKET:  # which asks for today's price
             return ALREADY
-        instrument = self.settings.instruments[market.symbol]
-        refusal = checks.amend_refusal(asked, order, px, last, instrument)
+        book = self.account.books[slot]
+        refusal = self.closed(f"order {order.client_order_id}", order.type)
+        refusal = refusal or checks.amend_refusal(
+            order, wanted, asked.key, self.settings, last, book
+        )
         if refusal is not None:
             return refusal
-        book = self.account.books[slot]
-        self.changed.add(slot)
-        price, trigger_px = (None, px) if working.is_stop else (px, None)
-        order = replace(
-            order, qty=asked.qty, price=price, trigger_px=trigger_px, by_person=by_person
-        )
-        if order.qty <= order.filled_qty:
-            full = order.qty == order.filled_qty
+        wanted = replace(wanted, by_person=by_person)
+        if wanted.qty <= wanted.filled_qty:
+            full = wanted.qty == wanted.filled_qty
             status = OrderStatus.FILLED if full else OrderStatus.CANCELLED
-            self._end(book, replace(order, status=status))
-            market.stop_waiting(working)
-        elif not working.is_stop and _reached(order.side, px, last):
-            market.stop_waiting(working)
-            self._fill(book, order, last)
-        elif px == working.px:
-            working.order = order
+            self._stop_waiting(slot, working)
+            self._end(book, replace(wanted, status=status))
+        elif _waits_alike(wanted, order):
+            self.changed.add(slot)
+            working.order = wanted
+            if working.target is not None:
+                working.target.order = wanted
         else:
-            market.stop_waiting(working)
-            moved = Working(slot, working.placed, px, order.side, working.is_stop, order)
-            book.live[order.client_order_id] = moved
-            market.wait(moved)
+            self._stop_waiting(slot, working)
+            self._work(slot, working.placed, wanted, market, last)
         return DONE
 
     def _cancel(self, asked: CancelOrder, market: Market, by_person: bool) -> Outcome:
@@ -176,7 +164,7 @@ class Engine:
 
     def _set_stop(self, asked: SetStop, market: Market, last: Decimal, by_person: bool) -> Outcome:
         name = f"stop of {asked.key.symbol}"
-        if not self.settings.position_stop:
+        if not self._capabilities.position_stop:
             text = f"{name}: positions have no stop of their own here; place a stop_market order"
             return refused(Refusal.INVALID, text)
         book = self.book(asked.key)
@@ -232,103 +220,34 @@ class Engine:
         market = self.markets[self.account.books[slot].key.symbol]
         market.stop_waiting(working)
 
-    # ---------------------------------------------------------------------------------- bars
+    # ------------------------------------------------------------------------------ sessions
 
-    def play(self, market: Market) -> None:
-        """Let the next bar of one symbol happen."""
-        bar = market.feed[market.played]
-        market.skip_to(market.played + 1)
-        self.account.now_ms = bar.close_ms
-        levels = market.levels
-        # The open is a point, not a leg: stops that it is at or beyond fill there, before
-        # anything else; limits that it has passed fill at their own price.
-        met: list[Working] = []
-        while (working := levels.fall_to(bar.open)) is not None:
-            met.append(working)
-        while (working := levels.rise_to(bar.open)) is not None:
-            met.append(working)
-        met.sort(key=lambda working: not working.is_stop)  # stable: the rest keeps its order
-        for working in met:
-            self._meet(market, working, bar.open)
-        for low_end, px in _legs(bar, self.settings.path):
-            meet = levels.fall_to if low_end else levels.rise_to
-            while (working := meet(px)) is not None:
-                self._meet(market, working, working.px)
+    def next_end(self) -> int | None:
+        """Return when a session next ends; None when none does."""
+        return None if self.sessions is None else self.sessions.next_end(self.account.now_ms)
 
-    def _meet(self, market: Market, working: Working, stop_px: Decimal) -> None:
-        """Fill what a moving price has met; a stop at ``stop_px``, a limit at its own price."""
-        if working.gone:  # by what was met a moment ago
-            return
-        working.gone = True
-        book = self.account.books[working.slot]
-        self.changed.add(working.slot)
-        side = working.side
-        if working.order is None:
-            price = self.slipped(market.symbol, side, stop_px)
-            qty = book.reducible(side)
-            assert qty > 0, f"{book.key}: a stop without a position"
-            book.stop = None
-            self._execute(book, side, price, qty, by_position_stop=True)
-        elif working.is_stop:
-            self._fill(book, working.order, self.slipped(market.symbol, side, stop_px))
-        else:
-            self._fill(book, working.order, working.px, Liquidity.MAKER)
+    def next_open(self) -> int | None:
+        """Return when a session next opens; None when none does."""
+        return None if self.sessions is None else self.sessions.next_open(self.account.now_ms)
 
-    # --------------------------------------------------------------------------------- fills
+    def end_session(self) -> bool:
+        """Let the session end, with all orders but pairs; return whether anything changed.
 
-    def _fill(
-        self, book: Book, order: Order, price: Decimal, liquidity: Liquidity = Liquidity.TAKER
-    ) -> None:
-        """Fill all that may fill of an order, which ends it."""
-        qty = order.leaves_qty
-        if order.reduce_only:
-            qty = min(qty, book.reducible(order.side))
-        if qty > 0:
-            self._execute(book, order.side, price, qty, order.client_order_id, liquidity)
-        filled = order.filled_qty + qty
-        status = OrderStatus.FILLED if filled == order.qty else OrderStatus.CANCELLED
-        self._end(book, replace(order, filled_qty=filled, status=status, by_person=False))
-
-    def _execute(
-        self,
-        book: Book,
-        side: Side,
-        price: Decimal,
-        qty: Decimal,
-        client_order_id: str = "",
-        liquidity: Liquidity = Liquidity.TAKER,
-        *,
-        by_position_stop: bool = False,
-    ) -> None:
-        self._ledger.execute(
-            *(book, side, price, qty, liquidity, client_order_id),
-            by_position_stop=by_position_stop,
-        )
-        self.markets[book.key.symbol].forget_band()  # a stop may have gone with its position
-
-    def _end(self, book: Book, order: Order) -> None:
-        book.live.pop(order.client_order_id, None)
-        book.ended.append(Ended(order, self.account.now_ms))
-
-    def slipped(self, symbol: str, side: Side, price: Decimal) -> Decimal:
-        """Worsen a price by the slippage, rounded to the tick against us."""
-        slippage = self.settings.slippage
-        if not slippage:
-            return price
-        tick = self.settings.instruments[symbol].tick
-        if side is Side.SELL:
-            return max(tick, price * (ONE - slippage) // tick * tick)
-        ticks, rest = divmod(price * (ONE + slippage), tick)  # rounds down: a rest goes up
-        return (ticks + 1 if rest else ticks) * tick
-
-    # --------------------------------------------------------------------------------- books
-
-    def _slot(self, key: Key) -> int:
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slots[key] = len(self.account.books)
-            self.account.books.append(Book(key))
-        return slot
+        *Source*: kite.md §6.4, §11; of MIS the broker cancels what rests, then closes what is held.
+        """
+        before = self.account.fills, sum(len(book.ended) for book in self.account.books)
+        squared_off = self.settings.squared_off
+        status = OrderStatus.CANCELLED if squared_off else OrderStatus.SUSPENDED
+        for book in self.account.books:
+            for working in list(book.live.values()):
+                if working.order is not None and working.order.type is not OrderType.PAIR:
+                    self.end(working, status)
+            last = self.markets[book.key.symbol].last
+            if squared_off and book.net_qty and last is not None:
+                side = Side.SELL if book.net_qty > 0 else Side.BUY
+                price = self.slipped(book.key.symbol, side, last)
+                self.trade(book.key, side, book.reducible(side), price)
+        return before != (self.account.fills, sum(len(book.ended) for book in self.account.books))
 
     def _live(self, key: Key, client_order_id: str) -> tuple[int, Working | None, Order | None]:
         slot = self._slots.get(key, -1)
@@ -338,19 +257,53 @@ class Engine:
         return slot, working, None if working is None else working.order
 
 
+def _as_asked(asked: PlaceOrder, venue_order_id: str) -> Order:
+    limits = asked.type in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PAIR)
+    return Order(
+        client_order_id=asked.client_order_id,
+        venue_order_id=venue_order_id,
+        side=asked.side,
+        type=asked.type,
+        qty=asked.qty,
+        filled_qty=ZERO,
+        status=OrderStatus.OPEN,
+        price=asked.price if limits else None,
+        trigger_px=asked.trigger_px if asked.type in _STOPS else None,
+        reduce_only=asked.reduce_only,
+        target=asked.target if isinstance(asked, PlacePair) else None,
+    )
+
+
+def _amended(order: Order, asked: AmendOrder) -> Order:
+    """Return the order as an amendment would leave it; what is not given stays."""
+    kind, price, trigger_px = asked.type, order.price, order.trigger_px
+    if asked.price is not None:
+        price = asked.price
+    if asked.trigger_px is not None and order.status is not OrderStatus.TRIGGERED:
+        trigger_px = asked.trigger_px
+    limits = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PAIR)
+    return replace(
+        order,
+        type=kind,
+        qty=asked.qty,
+        price=price if limits else None,
+        trigger_px=trigger_px if kind in _STOPS else None,
+        # A stop that has fired and became something else is an order like any.
+        status=order.status if kind is order.type else OrderStatus.OPEN,
+        target=order.target if asked.target is None else asked.target,
+    )
+
+
+_STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.PAIR)
+
+
+def _waits_alike(a: Order, b: Order) -> bool:
+    """Tell whether two orders wait for the same price in the same way."""
+    if a.type is not b.type or a.type is OrderType.MARKET:
+        return False
+    return (a.price, a.trigger_px, a.target) == (b.price, b.trigger_px, b.target)
+
+
 def _unknown(asked: AmendOrder | CancelOrder) -> Outcome:
     text = f"order {asked.client_order_id}: is not resting on {asked.key.symbol}"
     return refused(Refusal.UNKNOWN_ORDER, text)
-
-
-def _reached(side: Side, limit: Decimal, last: Decimal) -> bool:
-    """Tell whether a limit is at or through the last price."""
-    return limit >= last if side is Side.BUY else limit <= last
-
-
-def _legs(bar: Bar, path: PricePath) -> tuple[tuple[bool, Decimal], ...]:
-    """Return the bar's three legs as (falling, where to)."""
-    high_first = path is PricePath.OHLC or bar.high - bar.open < bar.open - bar.low
-    if high_first:
-        return (False, bar.high), (True, bar.low), (False, bar.close)
-    return (True, bar.low), (False, bar.high), (True, bar.close)

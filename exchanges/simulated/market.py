@@ -50,6 +50,11 @@ class Market:
         return self._last
 
     @property
+    def volume(self) -> Decimal:
+        """Return the last bar's volume."""
+        return Decimal(self.feed.volumes[self.played - 1])
+
+    @property
     def levels(self) -> Levels:
         """Return what waits, for a sweep that takes from it."""
         self._band = None
@@ -58,11 +63,15 @@ class Market:
     def wait(self, working: Working) -> None:
         """Let ``working`` wait for its price."""
         self._levels.add(working)
+        if working.target is not None:
+            self._levels.add(working.target)
         self._band = None
 
     def stop_waiting(self, working: Working) -> None:
         """Let ``working`` wait no more."""
         working.gone = True
+        if working.target is not None:
+            working.target.gone = True
         self._band = None
 
     def forget_band(self) -> None:

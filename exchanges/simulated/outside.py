@@ -23,6 +23,7 @@ from machines.words import (
     CancelOrder,
     Direction,
     Key,
+    Order,
     OrderStatus,
     Outcome,
     Refusal,
@@ -93,11 +94,14 @@ def _trade(engine: Engine, act: Act, key: Key, side: Side, last: Decimal) -> Out
     refusal = checks.size_refusal(name, qty, last, instrument.min_notional, instrument)
     if refusal is not None:
         return refusal
-    if settings.slots is Slots.HEDGE and side is Direction(key.slot).exit_side:
-        book = engine.book(key)
+    book = engine.book(key)
+    if settings.pooled and settings.slots is Slots.HEDGE and side is Direction(key.slot).exit_side:
         held = ZERO if book is None else book.reducible(side)
         if qty > held:
             return _too_much(name, qty, held)
+    refusal = engine.closed(name) or checks.oversell_refusal(name, key, side, qty, settings, book)
+    if refusal is not None:
+        return refusal
     engine.trade(key, side, qty, engine.slipped(key.symbol, side, last))
     return DONE
 
@@ -124,6 +128,15 @@ def _reduce(engine: Engine, act: Act, key: Key, last: Decimal) -> Outcome:
             for working in list(book.live.values()):
                 engine.end(working, OrderStatus.CANCELLED)
         case _:
+            refusal = engine.closed(name)
+            if refusal is not None:
+                return refusal
+            if engine.settings.bound:
+                # Source: kite.md §16.13, the app's "Exit" cancels the exits that rest.
+                for working in list(book.live.values()):
+                    if working.side is side:
+                        asked = CancelOrder(key, _order(working).client_order_id, Role.EXIT, 0)
+                        engine.handle(asked, by_person=True)
             price = engine.slipped(key.symbol, side, last)
     engine.trade(key, side, qty, price)
     return DONE
@@ -143,8 +156,7 @@ def _on_order(engine: Engine, act: Act) -> Outcome:
         name = act.client_order_id or f"{act.side} {act.type} of {act.symbol}"
         return refused(Refusal.UNKNOWN_ORDER, f"{act.do.value}: no order {name} is resting")
     book, working = found
-    order = working.order
-    assert order is not None, "an order, not a position's stop"
+    order = _order(working)
     match act.do:
         case Deed.CANCEL:
             asked = CancelOrder(book.key, order.client_order_id, Role.ENTRY, 0)
@@ -152,6 +164,8 @@ def _on_order(engine: Engine, act: Act) -> Outcome:
         case Deed.MOVE:
             qty = order.qty if act.qty is None else act.qty
             limit, trigger_px = (None, act.price) if working.is_stop else (act.price, None)
+            if trigger_px is not None and order.price is not None:
+                limit = order.price + trigger_px - working.px  # keeps its distance
             amend = AmendOrder(
                 *(book.key, order.client_order_id, Role.ENTRY, 0),
                 *(order.type, qty, limit, trigger_px),
@@ -160,6 +174,11 @@ def _on_order(engine: Engine, act: Act) -> Outcome:
         case _:
             engine.end(working, _ENDS[act.do], act.reason)
             return DONE
+
+
+def _order(working: Working) -> Order:
+    assert working.order is not None, "an order, not a position's stop"
+    return working.order
 
 
 def _find(engine: Engine, act: Act) -> tuple[Book, Working] | None:

@@ -12,8 +12,9 @@ from decimal import Decimal
 import msgspec
 
 from exchanges.feeds.bars import UNITS
+from exchanges.simulated.session import Session
 from machines.errors import InvalidSpec
-from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
+from machines.words import ZERO, Capabilities, ExitStyle, Fees, Instrument, plain
 
 ONE = Decimal(1)
 FINEST = ONE / UNITS
@@ -38,8 +39,37 @@ class Slots(enum.StrEnum):
     """Every ladder has a paper sub-account of its own."""
 
 
+class Oversell(enum.StrEnum):
+    """What becomes of a sale of more than is held, without reduce-only (SPEC §11).
+
+    What counts is all that is on sale: what rests, and what is asked for.
+    """
+
+    REFUSE = "refuse"
+    SHORT = "short"
+    """It is accepted, and may turn the position over."""
+
+
+class Product(enum.StrEnum):
+    """Kite's products, for exits without reduce-only. *Source*: kite.md §13.1."""
+
+    CNC = "CNC"
+    """Delivery: never short."""
+    MIS = "MIS"
+    """Intraday: what is open shortly before the session's end, the broker closes."""
+    NRML = "NRML"
+
+
+PAIR_GAP = Decimal("0.0025")
+"""How near the last price a pair's triggers may be. *Source*: kite.md §7."""
+
+
 class SimulatedSettings(msgspec.Struct, frozen=True):
-    """Everything a simulated account is made of. *Units*: ``slippage`` is a fraction."""
+    """Everything a simulated account is made of.
+
+    *Units*: ``slippage`` is a fraction of the price, ``fill_share`` of a bar's volume.
+    ``oversell``, ``product`` and ``stop_market`` matter only without reduce-only.
+    """
 
     account: str
     instruments: dict[str, Instrument]
@@ -52,16 +82,59 @@ class SimulatedSettings(msgspec.Struct, frozen=True):
     position_stop: bool = True
     """Stops belong to the position (``SetStop``); else they are conditional orders."""
     exits: ExitStyle = ExitStyle.POOLED
+    fill_share: Decimal = ONE
+    """What our orders may take together of a bar's volume; 1: all that they want, as on a market
+    deeper than any of them."""
+    oversell: Oversell = Oversell.REFUSE
+    product: Product = Product.CNC
+    stop_market: bool = True
+    """Stops without a limit are taken too (Kite: not at BSE, not for options)."""
+    session: Session | None = None
+    """When orders are taken; they end with it. None: always."""
+
+    @property
+    def pooled(self) -> bool:
+        """Tell whether there are reduce-only orders, and stops that belong to a position."""
+        return self.exits is ExitStyle.POOLED
+
+    @property
+    def squared_off(self) -> bool:
+        """Tell whether the broker closes what is held before the session's end."""
+        return self.product is Product.MIS and not self.pooled
+
+    @property
+    def bound(self) -> bool:
+        """Tell whether no more may be on sale than is held."""
+        # A slot of hedge mode has one side: nothing in it may turn over.
+        refuses = self.oversell is Oversell.REFUSE or self.slots is Slots.HEDGE
+        return refuses and not self.pooled
+
+    def capabilities(self) -> Capabilities:
+        """Say what a venue of these settings can do."""
+        if self.pooled:
+            return Capabilities(exits=self.exits, position_stop=self.position_stop)
+        return Capabilities(
+            exits=self.exits,
+            position_stop=False,
+            reduce_only=False,
+            stop_limit=True,
+            stop_market=self.stop_market,
+            amend_type=True,
+            day_orders=self.session is not None,
+            pair_gap=PAIR_GAP if self.exits is ExitStyle.PAIRS else ZERO,
+        )
 
 
 def check(settings: SimulatedSettings, fed: Collection[str]) -> None:
     """Refuse settings that cannot trade, naming every fault. *Raises*: InvalidSpec."""
     where = f"account {settings.account}"
     faults: list[str] = []
-    if settings.exits is not ExitStyle.POOLED:
-        faults.append(f"{where}: exits {settings.exits.value!r}: only 'pooled' is built yet")
+    faults += [f"{where}: {text}" for text in _unlike(settings)]
     if not ZERO <= settings.slippage < ONE:
         faults.append(f"{where}: slippage {settings.slippage}: must be from 0 to below 1")
+    if not ZERO < settings.fill_share <= ONE:
+        must = "must be above 0 and at most 1"
+        faults.append(f"{where}: fill_share {settings.fill_share}: {must}")
     if not settings.balance.is_finite():
         faults.append(f"{where}: balance {settings.balance}: must be a number")
     for symbol, rates in settings.fees.items():
@@ -86,3 +159,19 @@ def check(settings: SimulatedSettings, fed: Collection[str]) -> None:
     ]
     if faults:
         raise InvalidSpec(faults)
+
+
+def _unlike(settings: SimulatedSettings) -> list[str]:
+    """Name settings that do not go together."""
+    faults: list[str] = []
+    if settings.pooled:
+        return faults
+    product = settings.product.value
+    if settings.product is Product.CNC and settings.oversell is Oversell.SHORT:
+        faults.append("oversell 'short': product 'CNC' is never short: must be 'refuse'")
+    if settings.product is Product.MIS and settings.exits is ExitStyle.PAIRS:
+        faults.append(f"exits 'pairs': product {product!r} has no pairs: must be 'CNC' or 'NRML'")
+    if settings.product is Product.CNC and settings.slots is Slots.HEDGE:
+        must = "must be 'one-way' or 'per-ladder'"
+        faults.append(f"slots 'hedge': product {product!r} is never short: {must}")
+    return faults

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from machines.words import ZERO, Fill, Key, Order, Side
+from machines.words import ZERO, Fill, Key, Order, OrderType, Side
 
 
 class Working(msgspec.Struct):
@@ -24,6 +24,8 @@ class Working(msgspec.Struct):
     side: Side
     is_stop: bool
     order: Order | None = None
+    target: Working | None = None
+    """A pair's other leg, which waits beside its stop and goes with it."""
     gone: bool = False
     by_person: bool = False
     """A position's own stop that a person set last; an order says so itself."""
@@ -60,6 +62,25 @@ class Book(msgspec.Struct):
         """Return how much an order of this side can take off the position."""
         return max(ZERO, -self.net_qty * side.sign)
 
+    def working_qty(self, side: Side) -> Decimal:
+        """Return what resting orders of this side may still fill; a pair blocks nothing."""
+        orders = [working.order for working in self.live.values()]
+        return sum(
+            (
+                order.leaves_qty
+                for order in orders
+                if order is not None and order.side is side and order.type is not OrderType.PAIR
+            ),
+            ZERO,
+        )
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What our orders took of a bar's volume. ``bar`` counts the bars played, it included."""
+
+    bar: int
+    qty: Decimal
+
 
 class Account(msgspec.Struct):
     """One simulated account. *Shape*: ``played`` counts each symbol's bars so far."""
@@ -73,3 +94,5 @@ class Account(msgspec.Struct):
     books: list[Book] = []
     ids: dict[str, int] = {}
     """Every client order id ever accepted, with its book's index."""
+    taken: dict[str, Taken] = {}
+    """By symbol, where ``fill_share`` limits what we may take."""

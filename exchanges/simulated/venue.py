@@ -65,9 +65,7 @@ class SimulatedVenue:
         self._engine = Engine(settings, feeds, state)
         self._markets = list(self._engine.markets.values())
         self._views = Views()
-        self._capabilities = Capabilities(
-            exits=settings.exits, position_stop=settings.position_stop
-        )
+        self._capabilities = settings.capabilities()
         self._record = Record(self._engine)
         self._acts: Sequence[Act] = ()
         self.undone: list[str] = []
@@ -150,6 +148,8 @@ class SimulatedVenue:
         """Read orders, fills, positions, stops and prices: always whole, always of now."""
         self._record.see()
         engine, now_ms = self._engine, self._engine.account.now_ms
+        sessions = engine.sessions
+        ends_ms = None if sessions is None else sessions.end_of(now_ms)
         return Snapshot(
             account=self._settings.account,
             started_ms=now_ms,
@@ -161,6 +161,8 @@ class SimulatedVenue:
                     last=last,
                     at_ms=now_ms,
                     trading_ms=market.played * market.feed.bar_ms,
+                    in_session=sessions is None or ends_ms is not None,
+                    session_ends_ms=ends_ms,
                 )
                 for market in self._markets
                 if (last := market.last) is not None
@@ -187,8 +189,11 @@ class SimulatedVenue:
     # --------------------------------------------------------------------------- the market
 
     def next_bar_ms(self) -> int | None:
-        """Return the close of the next bar of any symbol, or None at the feeds' end."""
-        return min(
+        """Return the close of the next bar of any symbol, or None at the feeds' end.
+
+        A session's opening is one too: orders are taken from then on, before its first bar.
+        """
+        bar_ms = min(
             (
                 market.feed.times[market.played]
                 for market in self._markets
@@ -196,6 +201,8 @@ class SimulatedVenue:
             ),
             default=None,
         )
+        opens_ms = None if bar_ms is None else self._engine.next_open()
+        return bar_ms if opens_ms is None or bar_ms is None else min(bar_ms, opens_ms)
 
     def next_ms(self, limit_ms: int | None) -> int | None:
         """Return when something of ours may next change, at most ``limit_ms``.
@@ -212,7 +219,8 @@ class SimulatedVenue:
         if end_ms is None:
             return None
         act_ms = self._next_act_ms()
-        for earlier_ms in (limit_ms, act_ms):
+        engine = self._engine
+        for earlier_ms in (limit_ms, act_ms, engine.next_open(), engine.next_end()):
             if earlier_ms is not None and earlier_ms < end_ms:
                 end_ms = earlier_ms
         for market in self._markets:
@@ -233,7 +241,16 @@ class SimulatedVenue:
         self._record.keep([], moved=self._advance(now_ms))
 
     def _advance(self, now_ms: int) -> bool:
-        """Let time pass; return whether a bar has met anything."""
+        """Let time pass; return whether a bar, or a session's end, has changed anything."""
+        changed = False
+        while (end_ms := self._engine.next_end()) is not None and end_ms <= now_ms:
+            # What the session's last bar fills, it fills before the session ends.
+            changed |= self._play(end_ms)
+            changed |= self._engine.end_session()
+        return self._play(now_ms) or changed
+
+    def _play(self, now_ms: int) -> bool:
+        """Let bars happen; return whether one has met anything."""
         met = False
         while True:
             first: Market | None = None

@@ -23,6 +23,7 @@ from machines.words import (
     Fill,
     Instrument,
     Key,
+    Leg,
     Mutation,
     Order,
     OrderStatus,
@@ -30,6 +31,7 @@ from machines.words import (
     Outcome,
     OutcomeKind,
     PlaceOrder,
+    PlacePair,
     Refusal,
     Role,
     SetStop,
@@ -140,6 +142,33 @@ class Desk:
         kind = OrderType.STOP_MARKET
         return self.place(name, side, qty, kind, trigger_px=trigger_px, reduce_only=reduce_only)
 
+    def stop_limit(
+        self, name: str, side: Side, qty: Number, trigger_px: Number, price: Number
+    ) -> tuple[OutcomeKind, Refusal | None]:
+        kind = OrderType.STOP_LIMIT
+        return self.place(name, side, qty, kind, trigger_px=trigger_px, price=price)
+
+    def pair(
+        self,
+        name: str,
+        side: Side,
+        qty: Number,
+        stop: tuple[Number, Number],
+        target: tuple[Number, Number],
+    ) -> tuple[OutcomeKind, Refusal | None]:
+        """Place a pair; each leg is (trigger, limit)."""
+        trigger_px, price = map(self._turned, stop)
+        return self.send(
+            PlacePair(
+                *(self.key, name, Role.STOP_LOSS, 1, self.side(side), OrderType.PAIR),
+                *(Decimal(qty), price, trigger_px),
+                target=Leg(*map(self._turned, target)),
+            )
+        )
+
+    def _turned(self, price: Number) -> Decimal:
+        return self.px(price) or MIDDLE
+
     def place(
         self,
         name: str,
@@ -176,6 +205,7 @@ class Desk:
         *,
         trigger_px: Number | None = None,
         kind: OrderType = OrderType.LIMIT,
+        target: tuple[Number, Number] | None = None,
     ) -> tuple[OutcomeKind, Refusal | None]:
         return self.send(
             AmendOrder(
@@ -187,6 +217,7 @@ class Desk:
                 Decimal(qty),
                 self.px(price),
                 self.px(trigger_px),
+                None if target is None else Leg(*map(self._turned, target)),
             )
         )
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from exchanges.feeds import script
 from exchanges.feeds.bars import UNITS
-from exchanges.simulated import SimulatedVenue
+from exchanges.simulated import Oversell, Product, SimulatedVenue
 from exchanges.venue import FeedDriven, Venue
 from machines.errors import InvalidSpec
 from machines.words import Direction, ExitStyle, Fees, Key, Refusal
@@ -25,6 +25,7 @@ from tests.exchanges.desk import (
 )
 
 CALM = "100 100 100 100\n"
+PAIRS: dict[str, object] = {"exits": ExitStyle.PAIRS}
 
 
 def test_venue_when_built_then_serves_both_ports() -> None:
@@ -113,7 +114,11 @@ def test_per_ladder_when_two_ladders_trade_one_symbol_then_neither_sees_the_othe
     [
         ({"slippage": Decimal(1)}, "slippage 1: must be from 0 to below 1"),
         ({"slippage": Decimal("-0.1")}, "slippage -0.1: must be"),
-        ({"exits": ExitStyle.PAIRS}, "exits 'pairs': only 'pooled' is built yet"),
+        ({"fill_share": Decimal(0)}, "fill_share 0: must be above 0"),
+        ({"fill_share": Decimal("1.1")}, "fill_share 1.1: must be above 0 and at most 1"),
+        (PAIRS | {"product": Product.MIS}, "exits 'pairs': product 'MIS' has no pairs"),
+        (PAIRS | {"oversell": Oversell.SHORT}, "oversell 'short': product 'CNC' is never short"),
+        (PAIRS | {"slots": Slots.HEDGE}, "slots 'hedge': product 'CNC' is never short"),
         ({"instruments": {}}, "instruments: must name at least one symbol"),
         ({"instruments": {"ETH": COIN}}, "ETH: has no feed"),
         ({"instruments": {SYMBOL: replace(COIN, tick=Decimal(0))}}, "tick 0: must be at least"),
@@ -130,8 +135,9 @@ def test_settings_when_they_cannot_trade_then_the_error_says_why(
 
 
 def test_settings_when_several_faults_then_all_are_named() -> None:
+    given = PAIRS | {"oversell": Oversell.SHORT, "instruments": {"ETH": COIN}}
     with pytest.raises(InvalidSpec) as caught:
-        Desk(CALM, settings(slippage=Decimal(2), exits=ExitStyle.PAIRS, instruments={"ETH": COIN}))
+        Desk(CALM, settings(slippage=Decimal(2), **given))
     assert len(caught.value.faults) == 4
 
 

@@ -161,7 +161,7 @@ def test_open_when_fresh_then_begins_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rule", "answer", "entry"),
     [
-        ("engine._reached", True, 1),  # another fill
+        ("matching.reached", True, 1),  # another fill
         ("checks.amend_refusal", refused(Refusal.OTHER, ""), 2),  # no other sum, another answer
     ],
 )

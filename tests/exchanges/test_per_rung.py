@@ -1,0 +1,432 @@
+"""Exits without reduce-only: stop-limits, conversions in place, never more on sale than held."""
+
+from decimal import Decimal
+
+import pytest
+
+from exchanges.simulated import Act, Deed, Oversell, Product
+from machines.words import ExitStyle, Key, Liquidity, OrderStatus, OrderType, Refusal
+from tests.exchanges.conftest import OpenDesk
+from tests.exchanges.desk import (
+    ACCEPTED,
+    ALREADY_DONE,
+    BUY,
+    SELL,
+    SYMBOL,
+    Desk,
+    Slots,
+    refused,
+    settings,
+)
+
+CALM = "100 100 100 100\n"
+LIMIT, MARKET = OrderType.LIMIT, OrderType.MARKET
+STOP_LIMIT, STOP_MARKET = OrderType.STOP_LIMIT, OrderType.STOP_MARKET
+OPEN, TRIGGERED = OrderStatus.OPEN, OrderStatus.TRIGGERED
+STYLE: dict[str, object] = {"exits": ExitStyle.PER_RUNG, "product": Product.NRML}
+
+
+def guarded(open_desk: OpenDesk, bars: str, **changes: object) -> Desk:
+    """Hold 4 at 100 with one stop-limit for each 2."""
+    desk = open_desk(CALM + bars, **(STYLE | changes))
+    desk.bar()
+    assert desk.market("in", BUY, 4) == ACCEPTED
+    assert desk.stop_limit("r1", SELL, 2, 95, 94) == ACCEPTED
+    assert desk.stop_limit("r2", SELL, 2, 95, 94) == ACCEPTED
+    return desk
+
+
+def facts(desk: Desk, name: str) -> tuple[OrderType, OrderStatus, Decimal | None, Decimal | None]:
+    order = desk.order(name)
+    return order.type, order.status, desk.px(order.trigger_px), desk.px(order.price)
+
+
+# ----------------------------------------------------------------------------- capabilities
+
+
+@pytest.mark.parametrize("style", [ExitStyle.PER_RUNG, ExitStyle.PAIRS])
+def test_capabilities_when_without_reduce_only_then_say_so(style: ExitStyle) -> None:
+    found = Desk(CALM, settings(exits=style)).venue.capabilities
+    assert (found.exits, found.reduce_only, found.position_stop) == (style, False, False)
+    assert (found.stop_limit, found.amend_type, found.day_orders) == (True, True, False)
+    assert found.pair_gap == (Decimal("0.0025") if style is ExitStyle.PAIRS else 0)
+
+
+def test_capabilities_when_pooled_then_types_never_change() -> None:
+    found = Desk(CALM).venue.capabilities
+    assert (found.reduce_only, found.position_stop) == (True, True)
+    assert (found.stop_limit, found.amend_type, found.stop_market) == (False, False, True)
+
+
+def test_request_when_it_needs_reduce_only_then_is_invalid(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    assert desk.set_stop(95) == refused(Refusal.INVALID)
+    assert desk.limit("out", SELL, 1, 105, reduce_only=True) == refused(Refusal.INVALID)
+    assert desk.text == "order out: reduce_only: there is no such order here"
+    assert desk.pair("p", SELL, 1, (95, 94), (105, 105)) == refused(Refusal.INVALID)
+    assert desk.text.endswith("type pair: must be one of limit, market, stop_market, stop_limit")
+
+
+def test_stop_market_when_switched_off_then_is_invalid(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "", stop_market=False)
+    assert not desk.venue.capabilities.stop_market
+    answer = desk.stop_order("s", SELL, 1, 95, reduce_only=False)
+    assert answer == refused(Refusal.INVALID)
+    assert desk.text.endswith("type stop_market: must be one of limit, market, stop_limit")
+    assert desk.amend("r1", 2, trigger_px=95, kind=STOP_MARKET) == refused(Refusal.INVALID)
+
+
+def test_stop_market_when_switched_on_then_fills_at_its_trigger(open_desk: OpenDesk) -> None:
+    desk = open_desk(CALM + "100 101 94 95\n", **STYLE)
+    desk.bar()
+    desk.market("in", BUY, 1)
+    assert desk.stop_order("s", SELL, 1, 96, reduce_only=False) == ACCEPTED
+    desk.bar()
+    assert desk.trades[1:] == [("s", "96", "1")]
+
+
+# ------------------------------------------------------------------------------- stop-limits
+
+
+def test_stop_limit_when_it_waits_then_shows_both_prices(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    assert facts(desk, "r1") == (STOP_LIMIT, OPEN, 95, 94)
+    assert not desk.order("r1").reduce_only
+
+
+def test_stop_limit_when_the_price_falls_to_its_trigger_then_fills_there_as_taker(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "100 101 93 95\n")
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "95", "2"), ("r2", "95", "2")]
+    assert {fill.liquidity for fill in desk.fills} == {Liquidity.TAKER}
+    assert facts(desk, "r1") == (STOP_LIMIT, OrderStatus.FILLED, 95, 94)
+
+
+def test_stop_limit_when_the_open_is_between_trigger_and_limit_then_fills_at_the_open(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "94.5 96 93 95\n")
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "94.5", "2"), ("r2", "94.5", "2")]
+
+
+def test_stop_limit_when_the_open_gaps_through_its_limit_then_rests_triggered(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "90 93.5 89 92\n92 93 91 92\n92 94 91 92\n")
+    desk.bar(2)
+    assert len(desk.fills) == 1
+    assert facts(desk, "r1") == (STOP_LIMIT, TRIGGERED, 95, 94)
+    assert desk.order("r1").leaves_qty == 2
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "94", "2"), ("r2", "94", "2")]
+    assert desk.fills[-1].liquidity is Liquidity.MAKER
+
+
+def test_stop_limit_when_it_triggers_at_the_open_and_the_bar_comes_back_then_fills_in_that_bar(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "90 96 89 92\n")
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "94", "2"), ("r2", "94", "2")]
+
+
+def test_stop_limit_when_slippage_is_larger_than_its_room_then_fills_at_its_limit(
+    open_desk: OpenDesk,
+) -> None:
+    desk = open_desk(CALM + "100 101 90 95\n", **STYLE, slippage=Decimal("0.03"))
+    desk.bar()
+    desk.market("in", BUY, 1)
+    desk.stop_limit("s", SELL, 1, 95, 94)
+    desk.bar()
+    assert desk.trades[-1] == ("s", "94", "1")
+
+
+@pytest.mark.parametrize(
+    ("trigger_px", "price", "refusal", "says"),
+    [
+        (95, "95.5", Refusal.INVALID, "the trigger"),
+        (100, 99, Refusal.BEHIND_MARKET, "the last price 100"),
+        (101, 99, Refusal.BEHIND_MARKET, "the last price 100"),
+        ("95.3", 94, Refusal.INVALID, "trigger_px"),
+        (95, "94.3", Refusal.INVALID, "price"),
+    ],
+)
+def test_stop_limit_when_its_prices_are_wrong_then_is_refused(
+    open_desk: OpenDesk, trigger_px: str, price: str, refusal: Refusal, says: str
+) -> None:
+    desk = guarded(open_desk, "")
+    desk.cancel("r2")
+    assert desk.stop_limit("s", SELL, 1, trigger_px, price) == refused(refusal)
+    assert says in desk.text
+    assert len(desk.view.orders) == 3
+
+
+def test_stop_limit_when_a_price_is_missing_then_is_invalid() -> None:
+    desk = Desk(CALM, settings(**STYLE))
+    desk.bar()
+    assert desk.place("s", BUY, 1, STOP_LIMIT, trigger_px=105) == refused(Refusal.INVALID)
+    assert desk.text == "order s: price: a stop_limit order must have one"
+
+
+def test_stop_limit_when_an_entry_of_the_other_side_then_opens(open_desk: OpenDesk) -> None:
+    desk = open_desk(CALM + "100 106 99 104\n", **STYLE)
+    desk.bar()
+    assert desk.stop_limit("breakout", BUY, 2, 103, 104) == ACCEPTED
+    desk.bar()
+    assert desk.trades == [("breakout", "103", "2")]
+
+
+# ------------------------------------------------------------------------------- conversions
+
+
+def test_stop_limit_when_converted_to_a_marketable_limit_then_fills_at_once(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "100 106 99 105\n")
+    desk.bar()
+    venue_order_id = desk.order("r1").venue_order_id
+    assert desk.amend("r1", 2, 104, kind=LIMIT) == ACCEPTED
+    assert desk.trades[1:] == [("r1", "105", "2")]
+    assert facts(desk, "r1") == (LIMIT, OrderStatus.FILLED, None, 104)
+    assert desk.order("r1").venue_order_id == venue_order_id
+    assert facts(desk, "r2") == (STOP_LIMIT, OPEN, 95, 94)
+
+
+def test_stop_limit_when_converted_to_a_limit_out_of_reach_then_rests_without_its_stop(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "100 101 93 94\n94 107 94 100\n")
+    assert desk.amend("r1", 2, 106, kind=LIMIT) == ACCEPTED
+    assert facts(desk, "r1") == (LIMIT, OPEN, None, 106)
+    desk.bar()
+    assert desk.trades[1:] == [("r2", "95", "2")]
+    desk.bar()
+    assert desk.trades[2:] == [("r1", "106", "2")]
+
+
+def test_stop_limit_when_converted_without_a_price_then_keeps_its_limit(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "")
+    assert desk.amend("r1", 2, kind=LIMIT) == ACCEPTED
+    assert desk.trades[1:] == [("r1", "100", "2")]
+
+
+@pytest.mark.parametrize("kind", [STOP_LIMIT, LIMIT])
+def test_exit_when_converted_to_market_then_fills_at_once_with_slippage(
+    open_desk: OpenDesk, kind: OrderType
+) -> None:
+    desk = guarded(open_desk, "", slippage=Decimal("0.005"))
+    if kind is LIMIT:
+        desk.amend("r1", 2, 106, kind=LIMIT)
+    assert desk.amend("r1", 2, kind=MARKET) == ACCEPTED
+    assert desk.trades[-1] == ("r1", "99.5", "2")
+    assert facts(desk, "r1") == (MARKET, OrderStatus.FILLED, None, None)
+
+
+def test_conversion_when_the_stop_has_just_triggered_then_the_rest_waits_at_the_target(
+    open_desk: OpenDesk,
+) -> None:
+    # kite.md §13.2 race (i): the answer is yes, and the exit is nowhere near the market.
+    desk = guarded(open_desk, "90 93 89 92\n")
+    desk.bar()
+    assert desk.status("r1") is TRIGGERED
+    assert desk.amend("r1", 2, 105, kind=LIMIT) == ACCEPTED
+    assert facts(desk, "r1") == (LIMIT, OPEN, None, 105)
+
+
+def test_chase_when_a_triggered_stop_rests_then_its_limit_moves_or_it_becomes_market(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "90 93 89 92\n92 92 92 92\n")
+    desk.bar()
+    assert desk.amend("r1", 2, 93, kind=STOP_LIMIT) == ACCEPTED
+    assert facts(desk, "r1") == (STOP_LIMIT, TRIGGERED, 95, 93)
+    assert desk.amend("r1", 2, 91, kind=STOP_LIMIT) == ACCEPTED
+    assert desk.amend("r2", 2, kind=MARKET) == ACCEPTED
+    assert desk.trades[1:] == [("r1", "92", "2"), ("r2", "92", "2")]
+
+
+@pytest.mark.parametrize("kind", [STOP_LIMIT, STOP_MARKET])
+def test_limit_when_asked_to_become_a_stop_again_then_is_refused(
+    open_desk: OpenDesk, kind: OrderType
+) -> None:
+    desk = guarded(open_desk, "")
+    desk.amend("r1", 2, 106, kind=LIMIT)
+    before = desk.view
+    assert desk.amend("r1", 2, 94, trigger_px=95, kind=kind) == refused(Refusal.INVALID)
+    assert desk.text == f"order r1: type {kind.value}: cannot change; it is limit"
+    assert desk.view is before
+
+
+def test_stop_limit_when_it_becomes_a_stop_market_then_fills_at_any_price(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "90 93 89 92\n")
+    assert desk.amend("r1", 2, kind=STOP_MARKET) == ACCEPTED
+    assert facts(desk, "r1") == (STOP_MARKET, OPEN, 95, None)
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "90", "2")]
+
+
+def test_conversion_when_repeated_then_is_already_done(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    desk.amend("r1", 2, 106, kind=LIMIT)
+    before = desk.view
+    assert desk.amend("r1", 2, 106, kind=LIMIT) == ALREADY_DONE
+    assert desk.amend("r1", 2, kind=LIMIT) == ALREADY_DONE
+    assert desk.view is before
+
+
+def test_break_even_when_moved_in_place_then_both_prices_move(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "100 106 99 105\n105 105 100 101\n")
+    desk.bar()
+    assert desk.amend("r1", 2, "100.5", trigger_px=101, kind=STOP_LIMIT) == ACCEPTED
+    assert facts(desk, "r1") == (STOP_LIMIT, OPEN, 101, Decimal("100.5"))
+    assert desk.amend("r2", 2, 105, trigger_px=105, kind=STOP_LIMIT) == refused(
+        Refusal.BEHIND_MARKET
+    )
+    assert facts(desk, "r2") == (STOP_LIMIT, OPEN, 95, 94)
+    desk.bar()
+    assert desk.trades[1:] == [("r1", "101", "2")]
+
+
+# ------------------------------------------------------------------------------- overselling
+
+
+def test_exit_when_it_would_sell_more_than_is_held_then_is_refused(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    before = desk.view
+    assert desk.limit("more", SELL, 1, 105) == refused(Refusal.OVERSELL)
+    assert desk.text.startswith("order more: qty 1: must be at most 0: 4 held, 4 of it in resting")
+    assert desk.amend("r1", 3, trigger_px=95, kind=STOP_LIMIT) == refused(Refusal.OVERSELL)
+    assert desk.market("now", SELL, 1) == refused(Refusal.OVERSELL)
+    assert desk.view is before
+    assert desk.amend("r1", 1, kind=STOP_LIMIT) == ACCEPTED
+    assert desk.market("now", SELL, 1) == ACCEPTED
+    assert desk.held == 3
+
+
+def test_exit_when_more_has_filled_then_may_grow(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    desk.market("in2", BUY, 1)
+    assert desk.amend("r1", 4, kind=STOP_LIMIT) == refused(Refusal.OVERSELL)
+    assert desk.amend("r1", 3, kind=STOP_LIMIT) == ACCEPTED
+
+
+def test_entry_when_exits_rest_then_is_none_of_them(open_desk: OpenDesk) -> None:
+    desk = guarded(open_desk, "")
+    assert desk.limit("in2", BUY, 9, 96) == ACCEPTED
+
+
+def test_sale_when_nothing_is_held_then_opens_but_never_a_delivery() -> None:
+    desk = Desk(CALM, settings(**STYLE))
+    desk.bar()
+    assert desk.limit("short", SELL, 1, 105) == ACCEPTED
+    desk = Desk(CALM, settings(**(STYLE | {"product": Product.CNC})))
+    desk.bar()
+    assert desk.limit("short", SELL, 1, 105) == refused(Refusal.NO_POSITION)
+    assert desk.text == "order short: sell: there is nothing held to sell"
+    assert desk.limit("long", BUY, 1, 99) == ACCEPTED
+
+
+def test_sale_when_overselling_is_allowed_then_turns_the_position_over(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "100 106 95 95\n", oversell=Oversell.SHORT)
+    assert desk.limit("target", SELL, 4, 105) == ACCEPTED
+    desk.bar()
+    assert [name for name, _, _ in desk.trades[1:]] == ["r1", "r2", "target"]
+    assert desk.held == -4
+
+
+@pytest.mark.parametrize(("product", "left"), [(Product.CNC, 0), (Product.NRML, -3)])
+def test_exits_when_the_position_has_shrunk_then_only_a_delivery_stops_at_nothing(
+    product: Product, left: int
+) -> None:
+    # kite.md §13.1: a forgotten exit is refused in CNC and opens the other side in NRML.
+    desk = Desk(CALM + "100 101 93 95\n", settings(**(STYLE | {"product": product})))
+    desk.bar()
+    desk.market("in", BUY, 4)
+    for name in ("r1", "r2"):
+        desk.stop_limit(name, SELL, 2, 95, 94)
+    desk.venue.act(Act(Deed.ADL, SYMBOL, qty=Decimal(3)))
+    desk.bar()
+    assert desk.held == left
+    ends = [desk.status(name) for name in ("r1", "r2")]
+    assert set(ends) == {OrderStatus.FILLED if left else OrderStatus.CANCELLED}
+
+
+# ------------------------------------------------------------------------------------- slots
+
+
+def test_hedge_when_per_rung_then_each_side_sells_no_more_than_it_holds() -> None:
+    bars = CALM + "100 106 94 100\n"
+    desk = Desk(bars, settings(**STYLE, slots=Slots.HEDGE, oversell=Oversell.SHORT))
+    long, short = (Key("paper", SYMBOL, side) for side in ("long", "short"))
+    desk.bar()
+    for desk.key, way, back, stop, limit in (
+        (long, BUY, SELL, 95, 94),
+        (short, SELL, BUY, 105, 106),
+    ):
+        slot = desk.key.slot
+        assert desk.stop_limit(f"{slot}-early", back, 2, stop, limit) == refused(
+            Refusal.NO_POSITION
+        )
+        assert desk.market(f"{slot}-in", way, 2) == ACCEPTED
+        assert desk.stop_limit(f"{slot}-more", back, 3, stop, limit) == refused(Refusal.OVERSELL)
+        assert desk.stop_limit(f"{slot}-stop", back, 2, stop, limit) == ACCEPTED
+    views = desk.snapshot().views
+    assert (views[long].net_qty, views[short].net_qty) == (2, -2)
+    desk.bar()
+    views = desk.snapshot().views
+    assert (views[long].net_qty, views[short].net_qty) == (0, 0)
+
+
+def test_per_ladder_when_per_rung_then_each_ladder_has_its_own_to_sell() -> None:
+    desk = Desk(CALM, settings(**STYLE, slots=Slots.PER_LADDER))
+    desk.bar()
+    one, two = (Key("paper", SYMBOL, name) for name in ("one", "two"))
+    for desk.key in (one, two):
+        desk.market(f"{desk.key.slot}-in", BUY, 2)
+        assert desk.stop_limit(f"{desk.key.slot}-stop", SELL, 2, 95, 94) == ACCEPTED
+    assert desk.limit("more", SELL, 1, 105) == refused(Refusal.OVERSELL)
+
+
+# ----------------------------------------------------------------------------------- persons
+
+
+def test_person_when_moving_a_stop_limit_then_its_limit_keeps_its_distance(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "")
+    price = desk.px(96)
+    desk.venue.act(Act(Deed.MOVE, client_order_id="r1", price=price))
+    assert facts(desk, "r1") == (STOP_LIMIT, OPEN, 96, 95)
+    assert desk.order("r1").by_person
+
+
+def test_person_when_closing_then_the_exits_in_the_way_are_cancelled_first(
+    open_desk: OpenDesk,
+) -> None:
+    desk = guarded(open_desk, "")
+    desk.limit("in2", BUY, 1, 96)
+    desk.venue.act(Act(Deed.CLOSE, SYMBOL))
+    assert desk.held == 0
+    ends = {name: (desk.status(name), desk.order(name).by_person) for name in ("r1", "r2")}
+    assert ends == dict.fromkeys(("r1", "r2"), (OrderStatus.CANCELLED, True))
+    assert desk.status("in2") is OPEN
+
+
+def test_person_when_selling_what_exits_hold_back_then_is_refused() -> None:
+    desk = Desk(CALM, settings(**STYLE))
+    desk.bar()
+    desk.market("in", BUY, 4)
+    desk.stop_limit("r1", SELL, 3, 95, 94)
+    sold = desk.venue.act(Act(Deed.SELL, SYMBOL, qty=Decimal(2)))
+    assert (sold.kind, sold.refusal) == refused(Refusal.OVERSELL)
+    assert desk.venue.act(Act(Deed.SELL, SYMBOL, qty=Decimal(1))).kind is ACCEPTED[0]
+    assert desk.held == 3
