@@ -12,6 +12,7 @@ the venue sheet §1 and §2.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -106,3 +107,24 @@ def exceptions() -> ModuleType:
     """Return the SDK's exceptions."""
     _package()
     return import_module("kiteconnect.exceptions")
+
+
+@cache
+def faults() -> tuple[type[Exception], ...]:
+    """Return all that a call can raise: the SDK's, its transport's, and what odd bodies leak.
+
+    *Source*: the venue sheet §3.
+    """
+    kite: Any = exceptions()
+    transport: Any = import_module("urllib3.exceptions")
+    return (
+        kite.KiteException,
+        transport.HTTPError,
+        OSError,  # requests' own are of it
+        AssertionError,
+        AttributeError,
+        LookupError,
+        NameError,
+        TypeError,
+        ValueError,
+    )

@@ -1,0 +1,171 @@
+"""Kite behind the SDK: calls in threads, in their turn, with whatever token is alive.
+
+Knows how to call and what a call's failure means; knows no orders. Invariants: a call that was
+begun is awaited to its end, as a thread would go on to place the order after us; a dead token is
+not tried twice; no exception that may hold a secret leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from exchanges.errors import VenueUnavailable
+from exchanges.secrets import Secret
+from exchanges.zerodha import sdk, wire
+from exchanges.zerodha.classify import Halt, Verdict, judge
+from exchanges.zerodha.limits import Budget, Kind
+from machines.errors import InvalidSpec
+from machines.words import Outcome, OutcomeKind
+
+T = TypeVar("T")
+_THREADS = 8
+"""Calls at one time: more than ten a second are never let through."""
+LOGIN = "the access token is dead: run `rungkeeper login zerodha`"
+
+
+class AuthLost(VenueUnavailable):
+    """The token is dead: resting orders live on, nothing is asked until somebody logs in."""
+
+
+class NotPermitted(VenueUnavailable):
+    """The account's plan does not include this read (quotes, on a personal app)."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What came of a write. ``answer`` is the SDK's where it returned one."""
+
+    verdict: Verdict
+    answer: object = None
+
+
+_ACCEPTED = Verdict(Outcome(OutcomeKind.ACCEPTED))
+
+
+class Client:
+    """One account's calls.
+
+    ``fetch_token`` is asked at the start, and again after a token has died. *Raises*: InvalidSpec
+    when there is none at the start.
+    """
+
+    def __init__(
+        self,
+        key: Secret,
+        fetch_token: Callable[[], Secret],
+        root: str,
+        now_ms: Callable[[], int],
+        budget: Budget | None = None,
+    ) -> None:
+        self._key = key
+        self._fetch_token = fetch_token
+        self._root = root
+        self._now_ms = now_ms
+        self.budget = budget or Budget()
+        self._threads = anyio.CapacityLimiter(_THREADS)
+        self._token = fetch_token()
+        self._dead: Secret | None = None
+        self.calls = 0
+        """Requests so far, reads included."""
+        self._open()
+
+    def _open(self) -> None:
+        """Open sessions of their own for reads and writes: they wait differently long."""
+        self._reads = sdk.open_session(self._key, self._token, self._root, sdk.READ_S)
+        self._writes = sdk.open_session(self._key, self._token, self._root, sdk.WRITE_S)
+
+    def close(self) -> None:
+        """Close the connections."""
+        sdk.close_session(self._reads)
+        sdk.close_session(self._writes)
+
+    @property
+    def auth_lost(self) -> bool:
+        """Tell whether a login is needed."""
+        return self._dead is not None
+
+    def _revive(self) -> None:
+        """Take a token that somebody has brought since. *Raises*: AuthLost when nobody has."""
+        if self._dead is None:
+            return
+        try:
+            token = self._fetch_token()
+        except InvalidSpec as error:
+            raise AuthLost(f"{LOGIN} ({error})") from None
+        if token == self._dead:
+            raise AuthLost(LOGIN)
+        # New sessions, as calls with the old token may still be in flight.
+        self._token, self._dead = token, None
+        self._open()
+
+    async def _turn(self, kind: Kind, *, urgent: bool) -> None:
+        # Time opens a window, and nothing else: there is no event to wait for.
+        while wait_ms := self.budget.wait_ms(kind, self._now_ms(), urgent=urgent):  # noqa: ASYNC110 - see above
+            await anyio.sleep(wait_ms / 1_000)
+        self.budget.spend(kind, self._now_ms())
+
+    async def read(
+        self, call: Callable[[sdk.Session], object], shape: type[T], kind: Kind = Kind.OTHER
+    ) -> T:
+        """Make a read and understand it.
+
+        *Raises*: AuthLost, NotPermitted, VenueUnavailable.
+        """
+        self._revive()
+        await self._turn(kind, urgent=False)
+        self._revive()  # it may have died while we waited
+        token = self._token
+        self.calls += 1
+        try:
+            answer = await anyio.to_thread.run_sync(
+                partial(call, self._reads), limiter=self._threads
+            )
+        except sdk.faults() as error:
+            verdict = judge(error)
+            self._note(verdict.halt, kind, token)
+            if verdict.halt is Halt.AUTH_LOST:
+                raise AuthLost(LOGIN) from None
+            if type(error).__name__ == "PermissionException":
+                raise NotPermitted(self._hide(verdict.outcome.text)) from None
+            raise VenueUnavailable(self._hide(verdict.outcome.text)) from None
+        return wire.read(answer, shape)
+
+    async def write(self, call: Callable[[sdk.Session], object], *, urgent: bool) -> Sent:
+        """Make a mutating request and say what is known after it; raises nothing of the SDK's."""
+        try:
+            self._revive()
+            await self._turn(Kind.ORDER, urgent=urgent)
+            self._revive()
+        except AuthLost as error:
+            return Sent(Verdict(Outcome(OutcomeKind.BUSY, None, str(error)), Halt.AUTH_LOST))
+        token = self._token
+        self.calls += 1
+        try:
+            answer = await anyio.to_thread.run_sync(
+                partial(call, self._writes), limiter=self._threads
+            )
+        except sdk.faults() as error:
+            verdict = judge(error)
+            self._note(verdict.halt, Kind.ORDER, token)
+            outcome = msgspec.structs.replace(
+                verdict.outcome, text=self._hide(verdict.outcome.text)
+            )
+            return Sent(msgspec.structs.replace(verdict, outcome=outcome))
+        return Sent(_ACCEPTED, answer)
+
+    def _note(self, halt: Halt, kind: Kind, token: Secret) -> None:
+        if halt is Halt.AUTH_LOST and token == self._token:
+            self._dead = token
+        elif halt is Halt.SLOW:
+            self.budget.shut(kind, self._now_ms())
+
+    def _hide(self, text: str) -> str:
+        """Keep our own secrets out of a text that a server wrote."""
+        for secret in (self._token, self._key):
+            text = text.replace(secret.reveal(), str(secret))
+        return text
