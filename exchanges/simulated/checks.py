@@ -263,7 +263,8 @@ def side_refusal(name: str, order: Order, last: Decimal) -> Outcome | None:
         refusal = _target_refusal(name, order.side, order.target.trigger_px, last)
         for field, px in (("trigger_px", stop_px), ("target.trigger_px", order.target.trigger_px)):
             if refusal is None and abs(px - last) < PAIR_GAP * last:
-                gap = f"must be {plain(PAIR_GAP * 100)}% or more from the last price {plain(last)}"
+                percent = plain((PAIR_GAP * 100).normalize())
+                gap = f"must be {percent}% or more from the last price {plain(last)}"
                 refusal = refused(Refusal.TOO_NEAR, f"{name}: {field} {plain(px)}: {gap}")
     return refusal
 
