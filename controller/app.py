@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -22,8 +21,8 @@ from controller.config_accounts import AccountSettings
 from controller.journal import Journal
 from controller.keeper import Keeper
 from controller.runner import FeedRunner
-from controller.screen import Screen
-from exchanges import feeds
+from controller.screen import Screen, stamp
+from exchanges import feeds, sqlite
 from exchanges.feeds import Feed
 from exchanges.simulated import Act, FaultyVenue, SimulatedVenue, acts
 from exchanges.simulated.settings import PricePath, SimulatedSettings, Slots
@@ -97,6 +96,15 @@ def start_px(account: Account, spec: LadderSpec) -> Decimal:
     return feed.close_px(min(feed.closed_by((spec.not_before_ms or 0) - 1), len(feed) - 1))
 
 
+def never_starts(account: Account, spec: LadderSpec) -> list[str]:
+    """Say why a plan's time would never come; empty when it does."""
+    feed = account.feeds[spec.symbol]
+    if (spec.not_before_ms or 0) <= feed.times[-1]:
+        return []
+    begins, ends = stamp(spec.not_before_ms or 0), stamp(feed.times[-1])
+    return [f"not_before = {begins}: the feed of {spec.symbol} ends earlier, at {ends}"]
+
+
 def check_plans(config: Config, accounts: dict[str, Account]) -> None:
     """Refuse plans that are unsound at the price their feed starts from, before anything is sent.
 
@@ -105,7 +113,9 @@ def check_plans(config: Config, accounts: dict[str, Account]) -> None:
     faults: list[str] = []
     for k, spec in enumerate(config.positions, 1):
         account = accounts[spec.account]
-        found = check(spec, start_px(account, spec), setting_of(account, spec.symbol))
+        found = never_starts(account, spec) or check(
+            spec, start_px(account, spec), setting_of(account, spec.symbol)
+        )
         faults += [f"{config.source}: {spec.name}: positions[{k}].{fault}" for fault in found]
     if faults:
         raise InvalidSpec(faults)
@@ -122,6 +132,10 @@ def build_accounts(config: Config) -> dict[str, Account]:
 
     *Raises*: InvalidSpec, BadFeed.
     """
+    if not config.accounts:
+        raise InvalidSpec(
+            [f"{config.source}: accounts: missing; at least one [accounts.NAME] is expected"]
+        )
     accounts = {
         name: build_account(settings, config.base_dir) for name, settings in config.accounts.items()
     }
@@ -181,18 +195,18 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
                 if account.venue.now_ms > begun.venue.now_ms:
                     typer.echo(_goes_on(account, state), err=True)
         except RungkeeperError:
-            if is_new:
-                state.unlink()
+            if is_new:  # nothing is in it yet
+                sqlite.remove(state)
             raise
         return _run(config, accounts, journal, quiet=quiet)
 
 
 def _goes_on(account: Account, state: Path) -> str:
-    at = datetime.fromtimestamp(account.venue.now_ms // 1000, UTC)
     ended = ", the end of its feed" if account.venue.next_bar_ms() is None else ""
+    at = stamp(account.venue.now_ms) + ended
     return (
-        f"note: venue file {account.settings.book}: goes on at {at:%Y-%m-%d %H:%M:%S}{ended}, but "
-        f"state {state} is new; to begin anew remove both"
+        f"note: venue file {account.settings.book}: goes on at {at}, but state {state} is new; "
+        "to begin anew remove both"
     )
 
 

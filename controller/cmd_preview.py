@@ -18,10 +18,14 @@ from controller.config import Config, load
 from controller.config_values import Wrong, meant, positive
 from controller.render import short
 from machines.errors import InvalidSpec
+from machines.planning import Setting, refuse_at_start
 from machines.preview import Preview, PreviewOrder, Sized
 from machines.preview import preview as preview_plan
 from machines.spec import LadderSpec
-from machines.words import ZERO
+from machines.words import ZERO, Direction, Quote
+
+_FAR = Decimal("0.5")
+"""A stop that is further away than half of the price was probably meant as a percentage."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -79,15 +83,35 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
     faults: list[str] = []
     for spec in specs:
         account = accounts[spec.account]
+        if late := app.never_starts(account, spec):
+            faults += [_placed(config, spec, fault) for fault in late]
+            continue
         start_px = app.start_px(account, spec)
         setting = app.setting_of(account, spec.symbol)
         try:
-            shown.append(Shown(spec, start_px, preview_plan(spec, start_px, setting, filled)))
+            found = preview_plan(spec, start_px, setting, filled)
+            shown.append(Shown(spec, start_px, _warned(spec, found, start_px, setting)))
         except InvalidSpec as error:
             faults += [_placed(config, spec, fault) for fault in error.faults]
     if faults:
         raise InvalidSpec(faults)
     return shown
+
+
+def _warned(spec: LadderSpec, found: Preview, start_px: Decimal, setting: Setting) -> Preview:
+    """Add what a trader would want to hear about a plan at the price where it starts."""
+    more = [
+        f"would be refused at this start: {fault}"
+        for fault in refuse_at_start(spec, Quote(spec.symbol, start_px, 0, 0), setting)
+    ]
+    stop_px = found.at_full.stop.trigger_px
+    away = abs(found.at_full.avg_px - stop_px) / found.at_full.avg_px
+    if away > _FAR:
+        more.append(
+            f"the stop at {short(stop_px)} is {short(round(away * 100, 1))}% away from the average "
+            f"entry; a percentage is written like {'-5%' if spec.side is Direction.LONG else '5%'}"
+        )
+    return msgspec.structs.replace(found, warnings=(*found.warnings, *more))
 
 
 def _placed(config: Config, spec: LadderSpec, fault: str) -> str:

@@ -26,6 +26,7 @@ from controller.config_values import (
     is_file,
     is_folder,
     listed,
+    meant,
     number,
     poll_ms,
     positive,
@@ -34,7 +35,8 @@ from controller.config_values import (
     speed,
     text,
 )
-from exchanges.simulated import Faults, PricePath, Slots, faults_from
+from exchanges.simulated import Fault, Faults, PricePath, Slots, faults_from
+from exchanges.simulated.settings import FINEST
 from machines.errors import InvalidSpec
 from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 
@@ -42,6 +44,7 @@ from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 # divides whatever can be written, so it objects to nothing.
 _ANYTHING = Decimal("0.000000000001")
 _FEEDS = 'a candle file, "random-walk:SEED" or "script:FILE"'
+_FAULTS = (*(fault.value for fault in Fault), "script")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
@@ -230,6 +233,8 @@ def _read_faults(table: Table) -> Faults:
 
     def one(key: str) -> Callable[[object], None]:
         def read(value: object) -> None:
+            if key not in _FAULTS:
+                raise Wrong(f"no such fault; {meant(key, _FAULTS)}")
             if isinstance(value, int | Unquoted) and not isinstance(value, bool):
                 number(value)  # says that numbers stand in quotes
             try:
@@ -261,14 +266,21 @@ def _read_fees(table: Table) -> Fees:
     return fees
 
 
+def _grid(value: object) -> Decimal:
+    read = positive(value)
+    if read < FINEST:
+        raise Wrong(f'too fine: at least "{plain(FINEST)}" is expected')
+    return read
+
+
 def _read_instruments(table: Table) -> dict[str, Instrument]:
     found: dict[str, Instrument] = {}
     for symbol, instrument in table.tables().items():
         found[symbol] = Instrument(
             symbol=symbol,
-            tick=instrument.need("tick", positive, 'the price step, like "0.10"') or _ANYTHING,
-            step=instrument.need("step", positive, 'the quantity step, like "0.001"') or _ANYTHING,
-            min_qty=instrument.need("min_qty", positive, 'the least quantity, like "0.001"')
+            tick=instrument.need("tick", _grid, 'the price step, like "0.10"') or _ANYTHING,
+            step=instrument.need("step", _grid, 'the quantity step, like "0.001"') or _ANYTHING,
+            min_qty=instrument.need("min_qty", _grid, 'the least quantity, like "0.001"')
             or _ANYTHING,
             min_notional=instrument.read("min_notional", amount, ZERO),
         )

@@ -35,6 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_SHOWN = 60
 _LONGEST_NAME = 20  # SPEC §11: it becomes part of an order id
 _LONGEST_TEXT = 4_096
+_LONGEST_FILE_NAME = 200  # file systems take 255, and SQLite and a lock stand beside it
 
 
 class Wrong(Exception):
@@ -107,10 +108,14 @@ def file_in(folder: Path) -> Callable[[object], Path]:
 
     def read(value: object) -> Path:
         path = folder / text(value)
+        if len(path.name.encode()) > _LONGEST_FILE_NAME:
+            raise Wrong(f"too long: the name of a file has at most {_LONGEST_FILE_NAME} bytes")
         if is_folder(path):
             raise Wrong(f"{path} is a folder; a file is expected")
         if not is_folder(path.parent):
             raise Wrong(f"there is no folder {path.parent}")
+        if path.exists() and not is_file(path):
+            raise Wrong(f"{path} is no plain file")
         return path
 
     return read

@@ -36,6 +36,7 @@ CREATE TABLE journal (
     UNIQUE (stream, ver)
 ) STRICT;
 """
+_TABLES = {"meta", "journal"}
 _INSERT = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -170,13 +171,13 @@ def _lock(path: Path) -> int:
 
 
 def _open(path: Path) -> Database:
-    db = open_durable(path)
+    db = open_durable(path, _TABLES)
     tables = {row[0] for row in db.rows("SELECT name FROM sqlite_master WHERE type='table'")}
     if not tables:
         with db.transaction():
             db.run(_SCHEMA)
             db.run("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
-    elif not {"meta", "journal"} <= tables:
+    elif not tables >= _TABLES:
         raise JournalError(f"state {path}: not a Rungkeeper state file")
     found = next(db.rows("SELECT schema FROM meta"), (None,))[0]
     if found != SCHEMA_VERSION:

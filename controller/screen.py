@@ -102,7 +102,7 @@ class Screen:
             ladder = kept.ladder
             name = ladder.terms.spec.name
             self._console.print(
-                f"{_stamp(now_ms)}  {name:<20}  {kept.last_row:<24}  {ladder.state.value}"
+                f"{stamp(now_ms)}  {name:<20}  {kept.last_row:<24}  {ladder.state.value}"
             )
 
     def summary(self, notes: Iterable[str] = ()) -> None:
@@ -116,9 +116,10 @@ class Screen:
     def _table(self) -> Table:
         rows = [row_of(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
         return live_table(
-            rows, caption=_stamp(self._now_ms) if self._now_ms else "", width=self._console.width
+            rows, caption=stamp(self._now_ms) if self._now_ms else "", width=self._console.width
         )
 
 
-def _stamp(at_ms: int) -> str:
+def stamp(at_ms: int) -> str:
+    """Write a time the way a person reads it, in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

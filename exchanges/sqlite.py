@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,11 +61,22 @@ class Database:
         self._connection.close()
 
 
-def open_durable(path: Path) -> Database:
-    """Open a file to write: WAL, and every commit on the disk before it returns."""
+def open_durable(path: Path, ours: Collection[str]) -> Database:
+    """Open a file to write: WAL, and every commit on the disk before it returns.
+
+    One whose tables are not ``ours`` is left as it is: the caller refuses it.
+    """
     database = Database(path)
-    database.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    tables = {row[0] for row in database.rows("SELECT name FROM sqlite_master WHERE type='table'")}
+    if not tables or tables.issuperset(ours):
+        database.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
     return database
+
+
+def remove(path: Path) -> None:
+    """Remove a database file and what SQLite keeps beside it, if they are there."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 class Held(Exception):

@@ -97,7 +97,7 @@ class VenueFile:
                     path.with_name(path.name + suffix).unlink(missing_ok=True)
             if 0 < _size(path) < _SMALLEST:  # SQLite would take it for an empty one
                 raise VenueFileError(f"{self.name}: is cut short; restore it from a copy")
-            self._db = open_durable(path)
+            self._db = open_durable(path, _TABLES)
             self.settings = self._begin(self._db, who)
             """The settings as they were first written, in which nothing but zeros may differ."""
             self._seq, self._chain = self._verify(self._db)
