@@ -315,3 +315,29 @@ def test_kept_file_when_it_is_not_ours_then_is_named_left_alone_and_exits_4(
     assert message in refused(path, 4)
     assert left(tmp_path) - {"s.db.lock", "s.venue.db.lock"} <= {name}
     assert not made.is_file() or made.read_bytes() == before
+
+
+# ----------------------------------------------------------------- what is allowed, and looks wrong
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "warning"),
+    [
+        (
+            '"-5%"',
+            '"5"',
+            "the stop at 5 is 94.9% away from the average entry; a percentage is written like -5%",
+        ),
+        (
+            '["1%"',
+            '["-0.5%"',
+            "would be refused at this start: targets[1] = -0.5%: the market (100) is already there",
+        ),
+    ],
+)
+def test_preview_when_a_plan_is_allowed_but_odd_then_warns(
+    tmp_path: Path, old: str, new: str, warning: str
+) -> None:
+    result = call("preview", with_job(tmp_path, changed(old, new)))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == f"  warning: {warning}"
