@@ -85,7 +85,10 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
 ) -> None:
-    """Run the controller; without a configuration, a demonstration."""
+    """Run the controller; without a configuration, a demonstration.
+
+    Ctrl-C ends it; the orders that rest stay where they are.
+    """
 
     def work() -> int:
         from controller import cmd_run
@@ -125,7 +128,10 @@ def history(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the journal: fills, transitions, what was sent."""
+    """Show the journal: fills, transitions, what was sent.
+
+    Without a configuration: of rungkeeper.db in this folder, else of the demonstration.
+    """
 
     def work() -> int:
         from controller import cmd_history

@@ -16,6 +16,7 @@ from typing import cast
 import msgspec
 
 from controller import journal
+from controller.app import demo_config
 from controller.config import ControllerSettings, load
 from controller.config_values import meant
 from controller.journal import Record
@@ -23,6 +24,7 @@ from machines.errors import InvalidSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_NAMES = 20
+_NAME_WIDTH = 10  # of most; a longer one shifts its line
 _LABEL_WIDTH = 7  # "outcome"
 
 
@@ -31,7 +33,7 @@ def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
 
     *Raises*: InvalidSpec when there is no state file, or nothing of that name in it.
     """
-    path = ControllerSettings().state if config is None else load(config).controller.state
+    path = _of_the_last_run() if config is None else load(config).controller.state
     if not path.is_file():
         raise InvalidSpec([f"{path}: there is no such state file; `rungkeeper run` writes it"])
     write = as_json_line if as_json else as_line
@@ -42,6 +44,12 @@ def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
     except BrokenPipeError:  # the reader has seen enough: `rungkeeper history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _of_the_last_run() -> Path:
+    """Return the usual state file, or the demonstration's where that alone is there."""
+    usual, shown = ControllerSettings().state, demo_config().controller.state
+    return shown if shown.is_file() and not usual.is_file() else usual
 
 
 def _named(records: Iterator[Record], name: str | None, path: Path) -> Iterator[Record]:
@@ -93,12 +101,15 @@ def as_line(record: Record) -> str:
         case kind:
             label = kind
             text = "  ".join(f"{key}={_value(value)}" for key, value in data.items())
-    return f"{_stamp(record.at_ms)} {record.position}  {label:<{_LABEL_WIDTH}}  {text}".rstrip()
+    where = f"{_stamp(record.at_ms)} {record.position:<{_NAME_WIDTH}}"
+    return f"{where}  {label:<{_LABEL_WIDTH}}  {text}".rstrip()
 
 
 def _transition(data: Mapping[str, object]) -> str:
     before, after = data.get("from"), data.get("to")
     states = f"→ {after}" if before is None else f"{before} → {after}"
+    if before == after:
+        states = f"in {after}"
     text = f"{data.get('trigger', '')}  {states}"
     if done := cast(Sequence[Mapping[str, object]], data.get("mutations", ())):
         text += "   " + "; ".join(mutation(one) for one in done)

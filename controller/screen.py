@@ -45,6 +45,7 @@ def row_of(kept: Kept) -> PositionRow:
     ladder = kept.ladder
     spec = ladder.terms.spec
     stop = ladder.stop
+    closed = ladder.state is State.CLOSED  # nothing rests any more, hit or not
     return PositionRow(
         name=spec.name,
         account=spec.account,
@@ -58,7 +59,8 @@ def row_of(kept: Kept) -> PositionRow:
         stop_px=stop.trigger_px if stop is not None else None,
         break_even=ladder.break_even,
         rungs=tuple(
-            (rung.standing is Standing.HIT, rung.standing is Standing.OFF) for rung in ladder.rungs
+            (rung.standing is Standing.HIT, closed or rung.standing is Standing.OFF)
+            for rung in ladder.rungs
         ),
         realised=ladder.realised,
         fees=ladder.fees,

@@ -248,7 +248,7 @@ def test_run_when_the_venue_goes_on_and_the_state_is_new_then_a_note_says_so(
 
 def test_history_when_read_by_a_person_then_each_record_is_a_line(finished: Path) -> None:
     lines = call("history", "--config", finished).stdout.splitlines()
-    start = "2025-01-05 17:00:00 btc-1  "
+    start = "2025-01-05 17:00:00 btc-1       "
     assert lines[0] == (
         f"{start}E1       plan_accepted  → PENDING_LIMITS   place entry 1 0.33 @ 104000.0; "
         "place entry 2 0.33 @ 103500.0; place entry 3 0.34 at market"
@@ -285,6 +285,19 @@ def test_history_when_there_is_no_state_then_names_the_file_and_exits_2(
     result = call("history")
     assert result.exit_code == 4
     assert "rungkeeper.db" in result.stderr
+
+
+def test_history_when_only_the_demonstration_ran_then_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = call("run", "--speed", "max", "--quiet")
+    assert shown.exit_code == 0
+    assert "●●●●" in shown.stdout
+    assert "○" not in shown.stdout  # nothing rests of what is closed
+    result = call("history", "eth-far")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].endswith("C1       flat_and_clear  CLOSING → CLOSED")
 
 
 # --------------------------------------------------------------------------------------- others

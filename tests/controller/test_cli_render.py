@@ -123,6 +123,10 @@ EXIT = {"op": "place", "role": "exit", "type": "market", "qty": "0.1"}
             record("transition", **T2, mutations=[], reason="end_of_feed"),
             "T2       rung_hit  FULLY_FILLED → TP1_HIT   (end_of_feed)",
         ),
+        (
+            record("transition", **(T2 | {"row": "T3", "from": "TP1_HIT"}), mutations=[]),
+            "T3       rung_hit  in TP1_HIT",
+        ),
         (record("intent", **EXIT, repair=True), "intent   place exit 0.1 at market (again: it did "
          "not rest)"),
         (
@@ -132,9 +136,9 @@ EXIT = {"op": "place", "role": "exit", "type": "market", "qty": "0.1"}
         (record("alert", row="S2", text="a rung was refused"), "alert    S2 a rung was refused"),
         (record("funding", amount="1.2", n=3), "funding  amount=1.2  n=3"),
     ],
-    ids=["transition", "reason", "intent", "outcome", "alert", "unknown"],
+    ids=["transition", "reason", "same state", "intent", "outcome", "alert", "unknown"],
 )  # fmt: skip
 def test_history_when_a_record_is_shown_then_reads_as_a_sentence(
     shown: Record, expected: str
 ) -> None:
-    assert as_line(shown) == f"2025-06-01 16:11:00 btc-1  {expected}"
+    assert as_line(shown) == f"2025-06-01 16:11:00 btc-1       {expected}"
