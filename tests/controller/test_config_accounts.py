@@ -1,10 +1,15 @@
 """Accounts as they are configured: feeds, venue files, speeds, faults and acts."""
 
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from controller.cli import app
 from exchanges.simulated import Fault
-from tests.controller.plans import ACCOUNT, faults, read
+from tests.controller.plans import ACCOUNT, POSITION, faults, read
 
 
 def test_book_when_left_out_then_is_named_after_the_state_file(tmp_path: Path) -> None:
@@ -95,3 +100,16 @@ instruments = {{ X = {{ tick = "0.1", step = "1", min_qty = "1" }} }}
     assert config.accounts["paper"].feeds == {"X": "./bars.csv"}
     (fault,) = faults(account.format("$DATA/bars.csv"))
     assert "the variable DATA is not set" in fault
+
+
+def test_run_when_faults_and_acts_are_configured_then_the_venue_meets_them(tmp_path: Path) -> None:
+    (tmp_path / "acts.txt").write_text("2025-01-01T00:05Z buy BTCUSDT 0.002\n")
+    own = 'acts = "acts.txt"\nbook = "v.db"\nfaults = { refused = "100%" }\n'
+    path = tmp_path / "job.toml"
+    plan = POSITION.replace("104000", "-1%").replace("101500", "-3%")
+    path.write_text(ACCOUNT + own + plan)
+    result = CliRunner().invoke(app, ["run", "--quiet", "--config", str(path)])
+    assert "entries ended unfilled" in result.stdout
+    with closing(sqlite3.connect(tmp_path / "v.db")) as venue:
+        counters = dict(venue.execute("SELECT name, n FROM counter").fetchall())
+    assert (counters["acts"], counters["hits.refused"], counters["requests"]) == (1, 2, 2)
