@@ -94,13 +94,16 @@ class Attempts:
                 # Reads within a second of another could come out of the same stale copy.
                 attempt.clean_reads += 1
 
-    def exits_qty(self, symbol: str) -> Decimal:
-        """Return how much of a symbol may be on sale without the book's knowing."""
+    def exits_qty(self, symbol: str, but: str) -> Decimal:
+        """Return how much of a symbol may be on sale without the book's knowing.
+
+        ``but`` is the tag about to be sent: what it asks for is counted by whoever asks.
+        """
         return sum(
             (
                 attempt.qty
-                for attempt in self._open.values()
-                if attempt.symbol == symbol and attempt.role is not Role.ENTRY
+                for tag, attempt in self._open.items()
+                if tag != but and attempt.symbol == symbol and attempt.role is not Role.ENTRY
             ),
             ZERO,
         )

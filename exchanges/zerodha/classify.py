@@ -101,7 +101,7 @@ def judge(error: BaseException) -> Verdict:
         return Verdict(Outcome(OutcomeKind.UNSURE, None, text), reread=True)
     if _SPENT.search(said):
         return _refused(Refusal.OTHER, text)
-    if _MAYBE.search(said):
+    if kind != "DataException" and _MAYBE.search(said):
         return Verdict(Outcome(OutcomeKind.UNSURE, None, text))
     return _by_class(kind, 500 if code is None else code, said, text)
 

@@ -151,7 +151,8 @@ class Sender:
             text = f"{name}: {asked.side.value} would add to what is held"
             raise Unsendable(Refusal.INVALID, text)
         place = (listing.exchange, listing.tradingsymbol, self._product.value)
-        going = self._books.on_sale(*place, side) + self.attempts.exits_qty(listing.symbol)
+        unseen = self.attempts.exits_qty(listing.symbol, but=asked.client_order_id)
+        going = self._books.on_sale(*place, side) + unseen
         if going + more > abs(view.net_qty):
             text = (
                 f"{name}: {plain(more)} more would put {plain(going + more)} on sale, and "
@@ -224,12 +225,14 @@ class Sender:
 
     async def cancel(self, asked: CancelOrder) -> Outcome:
         """Ask for an order's end, unless it has ended or is ending."""
-        resting = self._resting(asked)
-        if isinstance(resting, Outcome):
-            return resting
-        if not is_live(resting) or resting.status == "CANCEL PENDING":
-            return DONE
-        order_id = resting.order_id
+        order_id = self.attempts.order_id(asked.client_order_id)
+        if not order_id:  # else it was accepted, and the book does not show it yet
+            resting = self._resting(asked)
+            if isinstance(resting, Outcome):
+                return resting
+            if not is_live(resting) or resting.status == "CANCEL PENDING":
+                return DONE
+            order_id = resting.order_id
         self._asked.cancel(order_id)
         sent = await self._client.write(
             lambda session: session.cancel_order(VARIETY, order_id),

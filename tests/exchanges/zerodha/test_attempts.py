@@ -57,10 +57,11 @@ def test_placement_when_the_book_was_not_read_twice_then_it_waits_on() -> None:
 
 def test_placement_when_the_book_shows_it_then_it_is_closed() -> None:
     attempts = unknown()
-    assert attempts.exits_qty("INFY") == 85
+    assert attempts.exits_qty("INFY", but="") == 85
+    assert attempts.exits_qty("INFY", but=TAG) == 0
     attempts.see([TAG], NOW + 1_000)
     assert attempts.again(TAG, NOW) is Again.SEND
-    assert attempts.exits_qty("INFY") == 0
+    assert attempts.exits_qty("INFY", but="") == 0
 
 
 def test_placement_when_accepted_but_not_shown_then_it_is_done_for_a_minute() -> None:
@@ -79,5 +80,5 @@ def test_placement_when_refused_then_it_may_leave_at_once() -> None:
 
 
 def test_exits_when_an_entry_is_unknown_then_nothing_is_on_sale() -> None:
-    assert unknown(role=Role.ENTRY).exits_qty("INFY") == 0
-    assert unknown().exits_qty("SBIN") == 0
+    assert unknown(role=Role.ENTRY).exits_qty("INFY", but="") == 0
+    assert unknown().exits_qty("SBIN", but="") == 0
