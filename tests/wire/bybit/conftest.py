@@ -1,11 +1,18 @@
 """A loopback Bybit for each test, and none left behind."""
 
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import pytest
 
-from tests.wire.bybit.desk import PRICES, rules
+from tests.wire.bybit.desk import PRICES, Asker, opened, rules
 from tests.wire.bybit.server import Loopback
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Sockets and threads are real here: one backend is enough."""
+    return "asyncio"
+
 
 StartVenue = Callable[..., Loopback]
 
@@ -23,6 +30,13 @@ def start_venue() -> Generator[StartVenue]:
     yield start
     for venue in started:
         venue.close()
+
+
+@pytest.fixture
+async def desk(venue: Loopback) -> AsyncGenerator[Asker]:
+    """An account on a loopback venue as documented."""
+    async with opened(venue) as account:
+        yield Asker(account)
 
 
 @pytest.fixture

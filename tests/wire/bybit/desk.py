@@ -13,7 +13,23 @@ from exchanges.bybit.client import BybitVenue, open_account
 from exchanges.bybit.line import Pacer
 from exchanges.bybit.settings import BybitSettings
 from exchanges.secrets import Secret
-from machines.words import Instrument
+from machines.words import (
+    AmendOrder,
+    CancelOrder,
+    Instrument,
+    Key,
+    Mutation,
+    Order,
+    OrderType,
+    Outcome,
+    OutcomeKind,
+    PlaceOrder,
+    Refusal,
+    Role,
+    SetStop,
+    Side,
+    View,
+)
 from tests.wire.bybit.rules import Rules
 from tests.wire.bybit.server import Loopback
 
@@ -60,3 +76,75 @@ async def opened(
         yield account
     finally:
         account.close()
+
+
+class Asker:
+    """Sends mutations of one key in few words."""
+
+    def __init__(self, account: BybitVenue, key: Key | None = None) -> None:
+        self.account = account
+        self.key = account.key_for("BTCUSDT", "", "long") if key is None else key
+        self.began_ms = now_ms()
+
+    def limit(
+        self, name: str, side: Side, qty: str, price: str, *, closes: bool = False, **more: object
+    ) -> PlaceOrder:
+        """Make a limit order; ``closes`` makes it reduce-only."""
+        order = PlaceOrder(
+            *(self.key, name, Role.ENTRY, 1, side, OrderType.LIMIT),
+            *(Decimal(qty), Decimal(price), None, closes),
+        )
+        return msgspec.structs.replace(order, **more)
+
+    def market(self, name: str, side: Side, qty: str, *, closes: bool = False) -> PlaceOrder:
+        """Make a market order."""
+        return PlaceOrder(
+            *(self.key, name, Role.EXIT, 1, side, OrderType.MARKET),
+            *(Decimal(qty), None, None, closes),
+        )
+
+    def stop(self, name: str, side: Side, qty: str, trigger_px: str) -> PlaceOrder:
+        """Make a reduce-only conditional order."""
+        return PlaceOrder(
+            *(self.key, name, Role.STOP_LOSS, 1, side, OrderType.STOP_MARKET),
+            *(Decimal(qty), None, Decimal(trigger_px), True),
+        )
+
+    def amend(self, name: str, qty: str, price: str | None, **more: object) -> AmendOrder:
+        """Make an amendment of a limit order."""
+        px = None if price is None else Decimal(price)
+        amend = AmendOrder(self.key, name, Role.ENTRY, 1, OrderType.LIMIT, Decimal(qty), px)
+        return msgspec.structs.replace(amend, **more)
+
+    def cancel(self, name: str) -> CancelOrder:
+        """Make a cancel."""
+        return CancelOrder(self.key, name, Role.ENTRY, 1)
+
+    def set_stop(self, trigger_px: str) -> SetStop:
+        """Make a move of the position's stop."""
+        return SetStop(self.key, Decimal(trigger_px), Decimal(1))
+
+    async def ask(self, *mutations: Mutation) -> list[Outcome]:
+        """Send mutations and return what is heard of each."""
+        return await self.account.send(mutations)
+
+    async def done(self, *mutations: Mutation) -> None:
+        """Send mutations that must be accepted."""
+        outcomes = await self.ask(*mutations)
+        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.ACCEPTED}, outcomes
+
+    async def refusal(self, mutation: Mutation) -> tuple[OutcomeKind, Refusal | None]:
+        """Send one mutation and return what is known."""
+        (outcome,) = await self.ask(mutation)
+        return outcome.kind, outcome.refusal
+
+    async def view(self) -> View:
+        """Read what the venue shows for the key."""
+        snapshot = await self.account.snapshot(self.began_ms)
+        return snapshot.views.get(self.key, View(self.key))
+
+    async def order(self, name: str) -> Order:
+        """Read one order."""
+        found = [each for each in (await self.view()).orders if each.client_order_id == name]
+        (order,) = found
+        return order

@@ -30,6 +30,7 @@ from machines.words import (
     OrderStatus,
     Outcome,
     OutcomeKind,
+    PlaceOrder,
     Refusal,
     Role,
     SetStop,
@@ -140,8 +141,18 @@ class Exchange:
         """Let the engine do what is asked, now."""
         self.engine.account.now_ms = self.now_ms()
         outcome = self.engine.handle(mutation)
+        if outcome.refusal is Refusal.NO_POSITION and isinstance(mutation, PlaceOrder):
+            outcome = self._without_position(mutation)
         if outcome.kind is OutcomeKind.ACCEPTED:
             self.settle()
+        return outcome
+
+    def _without_position(self, asked: PlaceOrder) -> Outcome:
+        """Place a reduce-only conditional order: it is looked at when it fires (§4.4)."""
+        outcome = self.engine.handle(msgspec.structs.replace(asked, reduce_only=False))
+        working = self.working(asked.client_order_id)
+        if working is not None and working.order is not None:
+            working.order = msgspec.structs.replace(working.order, reduce_only=True)
         return outcome
 
     def working(self, name: str) -> Working | None:

@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import pytest
-
 from exchanges.bybit.settings import StopStyle
 from machines.ladder import State
 from machines.words import OrderStatus, SetStop, View
@@ -13,12 +11,6 @@ from tests.wire.bybit.server import Loopback
 from tests.wire.bybit.trader import Trader, in_a_row, long_plan
 
 S = State
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Sockets and threads are real here: one backend is enough."""
-    return "asyncio"
 
 
 def rungs(view: View) -> list[tuple[str, str]]:
