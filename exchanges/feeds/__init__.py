@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from exchanges.errors import BadFeed
-from exchanges.feeds import file, script, walk
-from exchanges.feeds.bars import Bar, Feed
+from exchanges.feeds import file, script, ticks, walk
+from exchanges.feeds.bars import Bar, Feed, Ticks
 from machines.words import Instrument
 
-__all__ = ["Bar", "Feed", "file", "load", "script", "walk"]
+__all__ = ["Bar", "Feed", "Ticks", "file", "load", "script", "ticks", "walk"]
 
 
 def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed:
     """Make the feed that a configuration names.
 
-    *Shape*: a candle file | ``random-walk:SEED`` | ``script:FILE`` | ``live:VENUE``; files are
-    relative to ``base_dir``. *Raises*: BadFeed.
+    *Shape*: a file | ``random-walk:SEED`` | ``script:FILE`` | ``live:VENUE``; files are relative to
+    ``base_dir``. A file holds candles or ticks, as its header says; ``TICKS+QUOTES`` are ticks
+    with their best bids and asks. *Raises*: BadFeed.
     """
     kind, colon, rest = text.partition(":")
     match kind if colon else "":
@@ -34,4 +35,13 @@ def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed
                 "use a file, random-walk:SEED or script:FILE"
             )
         case _:
-            return file.read(base_dir / text, symbol)
+            return _from_file(text, symbol, base_dir)
+
+
+def _from_file(text: str, symbol: str, base_dir: Path) -> Feed:
+    first, plus, second = text.partition("+")
+    if plus:
+        return ticks.read(base_dir / first, symbol, base_dir / second)
+    raw, name = file.content(base_dir / text), str(base_dir / text)
+    read = ticks.parse if raw.startswith(ticks.HEADER.encode()) else file.parse
+    return read(raw, symbol, name)

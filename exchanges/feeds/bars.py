@@ -2,13 +2,14 @@
 
 Knows nothing of files, venues or orders. Columns, not rows: a scan for the next price that
 matters reads two of them, and a month of minutes costs a dozen megabytes. Invariants: times
-increase; every bar has high ≥ open, close ≥ low > 0 (whoever builds a feed has checked it).
+increase (those of ticks never decrease); every bar has high ≥ open, close ≥ low > 0 (whoever
+builds a feed has checked it).
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -42,11 +43,29 @@ class Bar(NamedTuple):
     volume: Decimal
 
 
+class Ticks(msgspec.Struct, frozen=True, eq=False):
+    """What ticks say beyond their prices, and what was left out of them.
+
+    *Units*: columns as a feed's. *Shape*: ``bids`` and ``asks`` are empty where nobody recorded
+    them, and zero before the first.
+    """
+
+    traded_ms: list[int]
+    """Trading time since the first tick."""
+    bids: list[int]
+    asks: list[int]
+    dropped: dict[str, int]
+    """How many lines were left out, by why."""
+    silences: int
+    longest_silence_ms: int
+
+
 class Feed(msgspec.Struct, frozen=True, eq=False):
     """One symbol's bars, oldest first; an index gives a ``Bar``.
 
     *Units*: columns of prices hold multiples of 1 / UNITS. *Shape*: six columns of one length,
-    at least one long. Volumes stay text, as few are ever asked for.
+    at least one long. Volumes stay text, as few are ever asked for. A feed of ticks has bars of no
+    length, of which several may share a time.
     """
 
     symbol: str
@@ -58,6 +77,7 @@ class Feed(msgspec.Struct, frozen=True, eq=False):
     lows: list[int]
     closes: list[int]
     volumes: list[str]
+    ticks: Ticks | None = None
 
     @classmethod
     def of(cls, symbol: str, bar_ms: int, bars: Iterable[Bar]) -> Feed:
@@ -94,6 +114,31 @@ class Feed(msgspec.Struct, frozen=True, eq=False):
     def close_px(self, index: int) -> Decimal:
         """Return the closing price of one bar."""
         return self.closes[index] / _UNITS
+
+    @property
+    def quoted(self) -> bool:
+        """Tell whether it knows the best bid and ask."""
+        return self.ticks is not None and bool(self.ticks.bids)
+
+    def quote_px(self, index: int) -> tuple[Decimal | None, Decimal | None]:
+        """Return the best bid and ask after one bar, as far as they are known."""
+        if self.ticks is None or not self.quoted or not self.ticks.bids[index]:
+            return None, None
+        return self.ticks.bids[index] / _UNITS, self.ticks.asks[index] / _UNITS
+
+    def traded_ms(self, count: int) -> int:
+        """Return the trading time that ``count`` bars are: on candles, bars count."""
+        if self.ticks is None:
+            return count * self.bar_ms
+        return self.ticks.traded_ms[count - 1] if count else 0
+
+    def when_traded_ms(self, trading_ms: int) -> int | None:
+        """Return when the trading time reaches ``trading_ms``; None when it never does."""
+        if self.ticks is None:
+            index = -(-trading_ms // self.bar_ms) - 1
+        else:
+            index = bisect_left(self.ticks.traded_ms, trading_ms)
+        return self.times[index] if 0 <= index < len(self) else None
 
     def closed_by(self, at_ms: int) -> int:
         """Count the bars that have closed at ``at_ms``."""

@@ -66,7 +66,7 @@ def read(path: Path, symbol: str) -> Feed:
     *Shape*: header ``ts,open,high,low,close,volume``; the bar's length is the smallest gap.
     *Raises*: BadFeed naming file, line, field, value and what is allowed.
     """
-    return parse(_bytes(path), symbol, str(path))
+    return parse(content(path), symbol, str(path))
 
 
 def parse(raw: bytes, symbol: str, name: str) -> Feed:
@@ -78,7 +78,8 @@ def parse(raw: bytes, symbol: str, name: str) -> Feed:
         raise _first_fault(name, raw) from None
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """Return a file's content, unzipped. *Raises*: BadFeed."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:

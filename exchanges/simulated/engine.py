@@ -101,19 +101,19 @@ class Engine(Matching):
         slot = self._slot(asked.key)
         self.account.placed += 1
         self.account.ids[name] = slot
-        self._work(slot, self.account.placed, order, market, last)
+        self._work(slot, self.account.placed, order, market)
         return DONE
 
-    def _work(self, slot: int, placed: int, order: Order, market: Market, last: Decimal) -> None:
+    def _work(self, slot: int, placed: int, order: Order, market: Market) -> None:
         """Let an order act at once, or wait for what its type waits for."""
         book = self.account.books[slot]
         self.changed.add(slot)
         fired = order.status is OrderStatus.TRIGGERED
         if order.trigger_px is None or fired:
-            price = (
-                last if order.price is not None else self.slipped(market.symbol, order.side, last)
-            )
-            self._trade(book, placed, order, price, last)
+            at_px = price = market.touch(order.side)
+            if order.price is None:
+                price = self.slipped(market.symbol, order.side, at_px)
+            self._trade(book, placed, order, price, at_px)
             return
         working = Working(slot, placed, order.trigger_px, order.side, is_stop=True, order=order)
         if order.target is not None:
@@ -149,7 +149,7 @@ class Engine(Matching):
                 working.target.order = wanted
         else:
             self._stop_waiting(slot, working)
-            self._work(slot, working.placed, wanted, market, last)
+            self._work(slot, working.placed, wanted, market)
         return DONE
 
     def _cancel(self, asked: CancelOrder, market: Market, by_person: bool) -> Outcome:
@@ -242,10 +242,9 @@ class Engine(Matching):
             for working in list(book.live.values()):
                 if working.order is not None and working.order.type is not OrderType.PAIR:
                     self.end(working, status)
-            last = self.markets[book.key.symbol].last
-            if squared_off and book.net_qty and last is not None:
+            if squared_off and book.net_qty:
                 side = Side.SELL if book.net_qty > 0 else Side.BUY
-                price = self.slipped(book.key.symbol, side, last)
+                price = self.market_px(book.key.symbol, side)
                 self.trade(book.key, side, book.reducible(side), price)
         return before != (self.account.fills, sum(len(book.ended) for book in self.account.books))
 

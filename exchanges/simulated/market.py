@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from exchanges.feeds.bars import UNITS, Feed
 from exchanges.simulated.levels import Levels
 from exchanges.simulated.state import Account, Working
+from machines.words import Quote, Side
 
 _NEVER_BELOW = -1
 _NEVER_ABOVE = 1 << 200
@@ -48,6 +49,37 @@ class Market:
             self._last = self.feed.close_px(played - 1)
             self._last_of = played
         return self._last
+
+    def touch(self, side: Side) -> Decimal:
+        """Return the price at which an order of this side would trade at once.
+
+        The ask for a buy, the bid for a sale, where the feed knows them; else the last.
+        """
+        last = self.last
+        assert last is not None, f"{self.symbol}: no price yet"
+        if not self.feed.quoted:
+            return last
+        bid, ask = self.feed.quote_px(self.played - 1)
+        found = ask if side is Side.BUY else bid
+        return last if found is None else found
+
+    def quote(self, now_ms: int, ends_ms: int | None, *, in_session: bool) -> Quote | None:
+        """Return the market as it is shown; None before the first price."""
+        last, played, feed = self.last, self.played, self.feed
+        if last is None:
+            return None
+        bid, ask = feed.quote_px(played - 1) if feed.quoted else (None, None)
+        return Quote(
+            symbol=feed.symbol,
+            last=last,
+            # Between two closes candles stand still; a tick grows old.
+            at_ms=now_ms if feed.ticks is None else feed.times[played - 1],
+            trading_ms=feed.traded_ms(played),
+            bid=bid,
+            ask=ask,
+            in_session=in_session,
+            session_ends_ms=ends_ms,
+        )
 
     @property
     def volume(self) -> Decimal:

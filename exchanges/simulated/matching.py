@@ -63,7 +63,8 @@ class Matching:
 
     def play(self, market: Market) -> None:
         """Let the next bar of one symbol happen."""
-        before = market.last if self._shares else None
+        # Of orders between bid and ask the last price says nothing.
+        before = market.last if self._shares and not market.feed.quoted else None
         bar = market.feed[market.played]
         market.skip_to(market.played + 1)
         self.account.now_ms = bar.close_ms
@@ -248,6 +249,10 @@ class Matching:
             return max(tick, price * (ONE - slippage) // tick * tick)
         ticks, rest = divmod(price * (ONE + slippage), tick)  # rounds down: a rest goes up
         return (ticks + 1 if rest else ticks) * tick
+
+    def market_px(self, symbol: str, side: Side) -> Decimal:
+        """Return what an order at market gets now."""
+        return self.slipped(symbol, side, self.markets[symbol].touch(side))
 
     # --------------------------------------------------------------------------------- books
 

@@ -102,7 +102,7 @@ def _trade(engine: Engine, act: Act, key: Key, side: Side, last: Decimal) -> Out
     refusal = engine.closed(name) or checks.oversell_refusal(name, key, side, qty, settings, book)
     if refusal is not None:
         return refusal
-    engine.trade(key, side, qty, engine.slipped(key.symbol, side, last))
+    engine.trade(key, side, qty, engine.market_px(key.symbol, side))
     return DONE
 
 
@@ -137,7 +137,7 @@ def _reduce(engine: Engine, act: Act, key: Key, last: Decimal) -> Outcome:
                     if working.side is side:
                         asked = CancelOrder(key, _order(working).client_order_id, Role.EXIT, 0)
                         engine.handle(asked, by_person=True)
-            price = engine.slipped(key.symbol, side, last)
+            price = engine.market_px(key.symbol, side)
     engine.trade(key, side, qty, price)
     return DONE
 

@@ -34,7 +34,6 @@ from machines.words import (
     Mutation,
     Outcome,
     OutcomeKind,
-    Quote,
     Snapshot,
 )
 
@@ -150,22 +149,16 @@ class SimulatedVenue:
         engine, now_ms = self._engine, self._engine.account.now_ms
         sessions = engine.sessions
         ends_ms = None if sessions is None else sessions.end_of(now_ms)
+        open_now = sessions is None or ends_ms is not None
         return Snapshot(
             account=self._settings.account,
             started_ms=now_ms,
             as_of_ms=now_ms,
             views=self._views.show(engine.account.books, engine.changed, since_ms),
             quotes={
-                market.symbol: Quote(
-                    symbol=market.symbol,
-                    last=last,
-                    at_ms=now_ms,
-                    trading_ms=market.played * market.feed.bar_ms,
-                    in_session=sessions is None or ends_ms is not None,
-                    session_ends_ms=ends_ms,
-                )
+                market.symbol: quote
                 for market in self._markets
-                if (last := market.last) is not None
+                if (quote := market.quote(now_ms, ends_ms, in_session=open_now)) is not None
             },
         )
 

@@ -286,6 +286,9 @@ def _mark(feed: Feed) -> FeedMark:
     for column in (feed.times, feed.opens, feed.highs, feed.lows, feed.closes):
         digest.update(_bytes(column))
     digest.update(",".join(feed.volumes).encode())
+    if feed.ticks is not None:
+        for column in (feed.ticks.traded_ms, feed.ticks.bids, feed.ticks.asks):
+            digest.update(_bytes(column))
     return FeedMark(len(feed), feed.times[0], feed.times[-1], digest.hexdigest())
 
 
