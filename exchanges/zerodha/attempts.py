@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
+from exchanges.zerodha import ist
 from exchanges.zerodha.instruments import Product
 from machines.words import ZERO, Role
 
@@ -88,7 +89,8 @@ class Attempts:
     def see(self, tags: Collection[str], started_ms: int) -> None:
         """Take a reading of the book that began at ``started_ms``."""
         for tag, attempt in list(self._open.items()):
-            if tag in tags:
+            # Day orders end with their day, seen or not.
+            if tag in tags or ist.day_of(attempt.settled_ms) < ist.day_of(started_ms):
                 del self._open[tag]
             elif started_ms >= attempt.settled_ms + 1_000 * (attempt.clean_reads + 1):
                 # Reads within a second of another could come out of the same stale copy.

@@ -203,8 +203,7 @@ def position_of(
     today = ZERO if traded is None else traded.quantity
     if kept is None:
         return today, ZERO if traded is None else traded.average_price
-    sold = max(kept.used_quantity, -today)
-    older = kept.quantity + kept.t1_quantity - max(sold, ZERO)
+    older = _carried(kept, max(kept.used_quantity, -today, ZERO))
     bought = max(today, ZERO)
     total = older + bought
     if not total:
@@ -213,6 +212,15 @@ def position_of(
     if bought and traded is not None:
         cost += bought * traded.average_price
     return total, cost / total
+
+
+def _carried(kept: WireHolding, sold: Decimal) -> Decimal:
+    """Return what is left of a holding of which ``sold`` was sold today."""
+    delivered = kept.quantity if kept.realised_quantity is None else kept.realised_quantity
+    shown = delivered + kept.t1_quantity
+    if kept.opening_quantity is not None and shown == kept.opening_quantity - sold:
+        return shown  # the sale has been taken off already
+    return shown - sold
 
 
 def views(reading: Reading, desk: Desk, asked: Asked) -> dict[Key, View]:

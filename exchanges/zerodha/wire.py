@@ -72,7 +72,11 @@ class WirePositions(msgspec.Struct, frozen=True):
 
 
 class WireHolding(msgspec.Struct, frozen=True):
-    """Shares in the demat account. ``used_quantity`` was sold today."""
+    """Shares in the demat account. ``used_quantity`` was sold today.
+
+    Whether ``quantity`` has T1 shares in it, and what a sale does to it, is documented nowhere
+    twice alike: the later fields settle it where Kite sends them.
+    """
 
     exchange: str
     tradingsymbol: str
@@ -80,6 +84,8 @@ class WireHolding(msgspec.Struct, frozen=True):
     average_price: Decimal
     t1_quantity: Decimal = ZERO
     used_quantity: Decimal = ZERO
+    realised_quantity: Decimal | None = None
+    opening_quantity: Decimal | None = None
 
 
 class WireLevel(msgspec.Struct, frozen=True):

@@ -104,6 +104,9 @@ class Broker:
 
     def roll(self) -> None:
         """Let the night pass: the day's book is cleared, bought shares become a holding."""
+        for ticket in self.tickets.values():
+            if not ticket.ended:
+                self.floor.cancel(ticket.product, ticket.symbol, ticket.order_id, 0)
         for symbol in self.floor.instruments:
             book = self.floor.book("CNC", symbol)
             self.holdings[symbol] = (book.net_qty, book.avg_px)

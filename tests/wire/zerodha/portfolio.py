@@ -80,6 +80,7 @@ def holdings(broker: Broker) -> list[dict[str, object]]:
                 "used_quantity": plain(sold) if broker.quirks.gross_holdings else 0,
                 "t1_quantity": 0,
                 "realised_quantity": plain(shown),
+                "opening_quantity": plain(qty),
                 "average_price": plain(average),
                 "last_price": plain(broker.floor.last[symbol]),
             }
