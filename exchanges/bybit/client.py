@@ -15,9 +15,9 @@ from exchanges.bybit.capabilities import Found, capabilities, look_around
 from exchanges.bybit.line import Failed, Lane, Line, Pacer, Unpaced
 from exchanges.bybit.memory import Memory
 from exchanges.bybit.parse import Misread
-from exchanges.bybit.reader import Reader
+from exchanges.bybit.reader import PAUSES_S, Reader
 from exchanges.bybit.render import Call, cannot, waves
-from exchanges.bybit.sdk import TIMEOUT_S, Sdk
+from exchanges.bybit.sdk import Sdk
 from exchanges.bybit.settings import BybitSettings, check
 from exchanges.bybit.wire import Acknowledged
 from machines.words import (
@@ -45,7 +45,12 @@ class BybitVenue:
     """One account at Bybit. Made by `open_account`."""
 
     def __init__(
-        self, settings: BybitSettings, line: Line, found: Found, now_ms: Callable[[], int]
+        self,
+        settings: BybitSettings,
+        line: Line,
+        found: Found,
+        now_ms: Callable[[], int],
+        pauses_s: Sequence[float],
     ) -> None:
         self.line = line
         self.found = found
@@ -53,7 +58,7 @@ class BybitVenue:
         self._now_ms = now_ms
         self._capabilities = capabilities(settings.stop_style)
         self._memory = Memory(found.mode)
-        self._reader = Reader(line, self._memory, settings.symbols, now_ms)
+        self._reader = Reader(line, self._memory, settings.symbols, now_ms, pauses_s)
 
     @property
     def account(self) -> str:
@@ -136,19 +141,21 @@ async def open_account(
     settings: BybitSettings,
     now_ms: Callable[[], int],
     pacer: Pacer | None = None,
-    timeout_s: tuple[float, float] = TIMEOUT_S,
+    pauses_s: Sequence[float] = PAUSES_S,
 ) -> BybitVenue:
     """Open an account: check the settings, the key, the clock and the mode, read the rules.
+
+    ``pauses_s`` lie between the attempts at one consistent read.
 
     *Raises*: InvalidSpec before anything is sent, or when this key must not trade here;
     VenueUnavailable.
     """
     check(settings)
-    sdk = Sdk(settings.http, settings.key, settings.secret, timeout_s)
+    sdk = Sdk(settings.http, settings.key, settings.secret)
     line = Line(sdk, now_ms, pacer or Unpaced())
     try:
         found = await look_around(line, settings, now_ms)
     except BaseException:
         line.close()
         raise
-    return BybitVenue(settings, line, found, now_ms)
+    return BybitVenue(settings, line, found, now_ms, pauses_s)

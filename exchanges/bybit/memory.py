@@ -201,7 +201,7 @@ class Memory:
         self._held, self._believed = dict(held), True
         self._since.clear()
         live: list[tuple[Key, Order]] = []
-        for row in rows:
+        for row in sorted(rows, key=_placed):
             order = parse.order(row)
             if order.status.live:
                 live.append((self.mode.key(row.symbol, row.position_idx), order))
@@ -269,3 +269,8 @@ class Memory:
             views[key] = old if old == view else view
         self._views = views
         return views
+
+
+def _placed(row: OrderRow) -> tuple[str, str]:
+    """Sort orders as they were placed: the venue's own order changes within a millisecond."""
+    return (row.created_time or "").zfill(16), row.order_link_id

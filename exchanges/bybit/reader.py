@@ -53,12 +53,18 @@ class Reader:
     """One account's reads."""
 
     def __init__(
-        self, line: Line, memory: Memory, symbols: Sequence[str], now_ms: Callable[[], int]
+        self,
+        line: Line,
+        memory: Memory,
+        symbols: Sequence[str],
+        now_ms: Callable[[], int],
+        pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self._line = line
         self._memory = memory
         self._symbols = frozenset(symbols)
         self._now_ms = now_ms
+        self._pauses_s = pauses_s
 
     async def read(self, since_ms: int) -> tuple[dict[Key, View], dict[str, Quote]]:
         """Return every position's view, and prices. *Raises*: VenueUnavailable."""
@@ -67,7 +73,7 @@ class Reader:
             covered_ms = self._memory.covered_ms
             if covered_ms is None or since_ms < covered_ms:
                 await self._look_back(since_ms)
-            for pause_s in PAUSES_S:
+            for pause_s in self._pauses_s:
                 try:
                     return await self._attempt(since_ms, patient=True)
                 except Torn:

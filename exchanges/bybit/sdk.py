@@ -45,17 +45,11 @@ class Sdk:
 
     __slots__ = ("_http",)
 
-    def __init__(
-        self,
-        url: str,
-        key: Secret,
-        secret: Secret,
-        timeout_s: tuple[float, float] = TIMEOUT_S,
-    ) -> None:
+    def __init__(self, url: str, key: Secret, secret: Secret) -> None:
         http = HTTP(
             api_key=key.reveal(),
             api_secret=secret.reveal(),
-            timeout=timeout_s,
+            timeout=TIMEOUT_S,
             recv_window=RECV_WINDOW_MS,
             retry_codes={_NO_CODE},
             max_retries=1,

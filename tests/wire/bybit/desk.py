@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
+from typing import Any, cast
 
 import msgspec
 
@@ -36,8 +37,8 @@ from tests.wire.bybit.server import Loopback
 BTC = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(5))
 ETH = Instrument("ETHUSDT", Decimal("0.01"), Decimal("0.01"), Decimal("0.01"), Decimal(5))
 PRICES = {"BTCUSDT": "104500", "ETHUSDT": "2500"}
-TIMEOUT_S = (1.0, 0.4)
-"""The venue answers within a few ms; what it does not answer should not take long."""
+PAUSES_S = (0.02, 0.05, 0.1)
+"""A loopback venue is quick to catch up."""
 
 
 def now_ms() -> int:
@@ -71,11 +72,22 @@ async def opened(
     **changes: object,
 ) -> AsyncGenerator[BybitVenue]:
     """Open an account on a loopback venue, and close it."""
-    account = await open_account(settings(venue, **changes), clock, pacer, TIMEOUT_S)
+    account = await open_account(settings(venue, **changes), clock, pacer, PAUSES_S)
     try:
         yield account
     finally:
         account.close()
+
+
+@contextmanager
+def impatient(account: BybitVenue) -> Generator[None]:
+    """Let a request wait only briefly for an answer that will not come."""
+    http = cast("Any", account.line._sdk._http)
+    patience, http.timeout = http.timeout, 0.2
+    try:
+        yield
+    finally:
+        http.timeout = patience
 
 
 class Asker:

@@ -73,6 +73,8 @@ class Loopback:
         self.requests: list[tuple[str, str, str]] = []
         """Every request that arrived: method, path, query or body."""
         self.closing = threading.Event()
+        self.at_work = threading.Condition()
+        self.working = 0
         self.gate = Gate(rules)
         self.signed, self.unsigned = _routes(self.exchange)
         self._server = _Server(("127.0.0.1", port), Handler)
@@ -93,6 +95,17 @@ class Loopback:
     def mutations(self) -> list[str]:
         """Name the requests that ask for a change, in order."""
         return [path.rpartition("/")[2] for method, path, _ in self.requests if method == "POST"]
+
+    def count(self, change: int) -> None:
+        """Note that a request is looked at, or that no more will come of it."""
+        with self.at_work:
+            self.working += change
+            self.at_work.notify_all()
+
+    def rest(self) -> None:
+        """Wait until nothing more comes of what has arrived."""
+        with self.at_work:
+            assert self.at_work.wait_for(lambda: not self.working, 30), "a request hangs"
 
     def close(self) -> None:
         """Stop listening and let go of who waits for an answer."""
@@ -158,6 +171,21 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        self.venue.count(+1)
+        self._counted = True
+        try:
+            self._respond()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            self._uncount()
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.venue.count(-1)
+
+    def _respond(self) -> None:
         venue = self.venue
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         path, _, query = self.path.partition("?")
@@ -166,19 +194,16 @@ class Handler(BaseHTTPRequestHandler):
         if venue.latency_s:
             venue.closing.wait(venue.latency_s)
         wrong = venue.faults.draw(path)
-        try:
-            if wrong is not None and not wrong.takes_effect:
-                self._go_wrong(wrong, b"")
-                return
+        if wrong is not None and not wrong.takes_effect:
+            self._go_wrong(wrong, b"")
+            return
+        status, body, headers = self._perform(path, payload)
+        if wrong is Wrong.TWICE:
             status, body, headers = self._perform(path, payload)
-            if wrong is Wrong.TWICE:
-                status, body, headers = self._perform(path, payload)
-            elif wrong is not None:
-                self._go_wrong(wrong, body)
-                return
-            self._send(status, body, headers)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+        elif wrong is not None:
+            self._go_wrong(wrong, body)
+            return
+        self._send(status, body, headers)
 
     def _perform(self, path: str, payload: str) -> tuple[int, bytes, dict[str, str]]:
         """Do what is asked and write the answer."""
@@ -259,6 +284,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _hang(self) -> None:
         """Say nothing until the other side has long given up."""
+        self._uncount()
         self.venue.closing.wait(10)
         self.close_connection = True
 
