@@ -9,11 +9,16 @@ from __future__ import annotations
 import msgspec
 
 from machines import observe
+from machines.cover import end_naked, note_cover
+from machines.detectors import DETECTORS
 from machines.dispatch import Flight, Turn
-from machines.flights import land, launch, slot_of
+from machines.flights import land, launch, resolve, slot_of
 from machines.grammar import Ignored, Row, Table
-from machines.ladder import Ladder, replace
+from machines.invariants import hold
+from machines.ladder import Ladder, find, replace, with_order
 from machines.lower.pooled import lower
+from machines.observe import Scene
+from machines.outside import settle
 from machines.plan import plan
 from machines.position import TABLE, step
 from machines.recipes import Instruction, Moment
@@ -28,6 +33,7 @@ from machines.words import (
     Refusal,
     Role,
     SetStop,
+    Trigger,
     View,
 )
 
@@ -75,28 +81,40 @@ def advance(
 
     ``started_ms`` is when the read of ``view`` began; omitted, now.
 
-    *Raises*: ForbiddenTransition at a *never* cell; the ladder passed in stays as it was.
+    *Raises*: ForbiddenTransition at a *never* cell, BrokenInvariant; the ladder passed in stays as
+    it was.
     """
-    here = observe.scene(view, quote, now_ms, capabilities)
+    here = observe.scene(view, quote, now_ms, capabilities, started_ms)
+    turn = Turn(now_ms, capabilities.window_ms)
+    ladder, taken = _take_all(resolve(ladder, here, turn), here, asked, table)
+    entered = (step.event.at_ms for step in taken if step.event.trigger is Trigger.ENTRY_FILLED)
+    ladder = note_cover(ladder, here, next(entered, None))
+    mutations = plan(ladder, lower(ladder, capabilities), here)
+    ladder, leaving, given_up = launch(ladder, mutations, here, turn)
+    told, repairs = _attribute(taken, leaving)
+    return Advance(hold(_remember(ladder, leaving)), told, leaving, repairs, given_up)
+
+
+def _take_all(
+    ladder: Ladder, here: Scene, asked: tuple[Event, ...], table: Table[Instruction]
+) -> tuple[Ladder, list[Taken]]:
+    """Take fills first, one by one in venue order; then what was asked; then what else is so."""
     sent = len(ladder.exits)
     taken: list[Taken] = []
     for fill in observe.fill_events(ladder, here):
         ladder, event = observe.count_fill(ladder, fill, here)
-        ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
+        ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
     for event in asked:
-        ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
-    for states, detect in observe.DETECTORS:
+        if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
+            ladder = settle(ladder, here)
+        ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
+    for states, detect in DETECTORS:
         if ladder.state not in states:
             continue
         ladder, events = detect(ladder, here)
         for event in events:
-            ladder = _take(ladder, Moment(event, now_ms, quote, sent), table, taken)
-    mutations = plan(ladder, lower(ladder, capabilities), here)
-    began = now_ms if started_ms is None else started_ms
-    turn = Turn(now_ms, capabilities.window_ms)
-    ladder, leaving, given_up = launch(ladder, mutations, began, turn)
-    told, repairs = _attribute(taken, leaving)
-    return Advance(_remember(ladder, leaving), told, leaving, repairs, given_up)
+            ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
+    return ladder, taken
 
 
 def _attribute(
@@ -117,6 +135,15 @@ def _attribute(
     return tuple(told), tuple(repairs)
 
 
+def take_one(
+    ladder: Ladder, event: Event, quote: Quote | None, table: Table[Instruction] = TABLE
+) -> tuple[Ladder, Taken]:
+    """Take one event and plan nothing: the next `advance` does."""
+    taken: list[Taken] = []
+    ladder = _take(ladder, Moment(event, event.at_ms, quote), table, taken)
+    return ladder, taken[0]
+
+
 def _take(ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list[Taken]) -> Ladder:
     after, cell = step(ladder, moment, table)
     taken.append(Taken(moment.event, cell, ladder.state, after.state))
@@ -124,16 +151,21 @@ def _take(ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list
 
 
 def _remember(ladder: Ladder, leaving: tuple[Flight, ...]) -> Ladder:
-    """Note the stop prices about to be sent: S3 must know our own values from a person's."""
-    sent = [
-        m.trigger_px
-        for m in (flight.mutation for flight in leaving)
-        if m.role is Role.STOP_LOSS
-        and not isinstance(m, CancelOrder)
-        and m.trigger_px is not None
-        and m.trigger_px not in ladder.sent_stops
-    ]
-    return replace(ladder, sent_stops=(*ladder.sent_stops, *sent)) if sent else ladder
+    """Note prices and cancels about to be sent: our own must be told from a person's."""
+    for mutation in (flight.mutation for flight in leaving):
+        if mutation.role is Role.STOP_LOSS:
+            price = None if isinstance(mutation, CancelOrder) else mutation.trigger_px
+            if price is not None and price not in ladder.sent_stops:
+                ladder = replace(ladder, sent_stops=(*ladder.sent_stops, price))
+            continue
+        order = find(ladder, mutation.role, mutation.n)
+        if order is None or isinstance(mutation, SetStop):
+            continue
+        if isinstance(mutation, CancelOrder):
+            ladder = with_order(ladder, replace(order, end_asked=True))
+        elif mutation.price is not None and mutation.price not in order.sent_px:
+            ladder = with_order(ladder, replace(order, sent_px=(*order.sent_px, mutation.price)))
+    return ladder
 
 
 def answer(
@@ -151,11 +183,13 @@ def answer(
     better: the next poll reads the order again.
     """
     ladder, _ = land(ladder, slot_of(mutation), outcome, Turn(now_ms, window_ms))
+    is_stop = mutation.role is Role.STOP_LOSS and not isinstance(mutation, CancelOrder)
+    if is_stop and outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.ALREADY_DONE):
+        ladder = end_naked(ladder, now_ms)
     if outcome.kind is not OutcomeKind.REFUSED or outcome.refusal is None:
         return ladder, ()
     if isinstance(mutation, CancelOrder) or outcome.refusal is Refusal.DUPLICATE_ID:
         return ladder, ()
-    is_stop = isinstance(mutation, SetStop) or mutation.role is Role.STOP_LOSS
     if not is_stop and mutation.__struct_config__.tag == "amend":
         return ladder, ()
     taken: list[Taken] = []

@@ -15,7 +15,7 @@ import msgspec
 
 from machines.errors import ForbiddenTransition
 from machines.grammar import Cell, Ignored, Never, Row, Table
-from machines.words import Mutation, Outcome, OutcomeKind
+from machines.words import Mutation, Outcome, OutcomeKind, Role
 
 replace = msgspec.structs.replace
 
@@ -25,6 +25,8 @@ BACKOFF_MS = 1_000
 MAX_BACKOFF_MS = 30_000
 GIVEN_UP_PAUSE_MS = 60_000
 """A slot whose intent was given up is left alone this long; then the plan may ask anew."""
+URGENT = (Role.STOP_LOSS, Role.EXIT)
+"""Never more than `BACKOFF_MS` between two tries of these: SPEC S2, every second."""
 
 
 class Dispatch(enum.StrEnum):
@@ -51,6 +53,8 @@ class Step(enum.StrEnum):
     WINDOW_READ = "window_read"
     """A snapshot whose read started after the window has been accepted."""
     WAIT_OVER = "wait_over"
+    SHOWN = "shown"
+    """A snapshot shows its effect. Seeing is proof at any time; not seeing proves nothing."""
 
 
 class Flight(msgspec.Struct, frozen=True):
@@ -87,6 +91,8 @@ def _await_window(flight: Flight, turn: Turn) -> Flight:
 
 def _back_off(flight: Flight, turn: Turn) -> Flight:
     pause = min(BACKOFF_MS * 2 ** (flight.tries - 1), MAX_BACKOFF_MS)
+    if flight.mutation.role in URGENT:
+        pause = BACKOFF_MS
     return replace(flight, until_ms=turn.now_ms + pause)
 
 
@@ -95,13 +101,27 @@ def _try_again(flight: Flight, _: Turn) -> Flight:
 
 
 def _leave_alone(flight: Flight, turn: Turn) -> Flight:
-    return replace(flight, until_ms=turn.now_ms + GIVEN_UP_PAUSE_MS)
+    pause = 0 if flight.mutation.role in URGENT else GIVEN_UP_PAUSE_MS
+    return replace(flight, until_ms=turn.now_ms + pause)
 
 
 AWAIT_WINDOW = FlightEdit("await_window", "wait until it can no longer land", _await_window)
 BACK_OFF = FlightEdit("back_off", "wait, longer each time", _back_off)
 TRY_AGAIN = FlightEdit("try_again", "send it once more under the same id", _try_again)
-LEAVE_ALONE = FlightEdit("leave_alone", "leave the slot alone for a minute", _leave_alone)
+LEAVE_ALONE = FlightEdit("leave_alone", "leave the slot alone for a while", _leave_alone)
+
+
+def wanted(_: Flight, turn: Turn) -> bool:
+    """Something is still asked for in its place."""
+    return turn.wanted
+
+
+def spent(flight: Flight, _: Turn) -> bool:
+    """Its tries are used up."""
+    return flight.tries >= MAX_TRIES
+
+
+PREDICATES: dict[str, Callable[[Flight, Turn], bool]] = {"wanted": wanted, "spent": spent}
 
 D = Dispatch
 R = Row[FlightEdit]
@@ -113,10 +133,11 @@ FACTS: dict[str, tuple[str, ...]] = {
     Step.ACCEPTED: (),
     Step.REFUSED: (),
     Step.UNSURE: (),
-    Step.BUSY: ("spent",),
+    Step.BUSY: (),
     Step.RESTARTED: (),
     Step.WINDOW_READ: ("wanted", "spent"),
-    Step.WAIT_OVER: ("wanted",),
+    Step.WAIT_OVER: ("wanted", "spent"),
+    Step.SHOWN: (),
 }
 
 # fmt: off
@@ -130,9 +151,7 @@ ROWS: tuple[R, ...] = (
     R("D4", (D.SENT,), Step.UNSURE, D.UNKNOWN, (AWAIT_WINDOW,),
       "Time-out, cut or senseless answer: it may have landed or may yet."),
     R("D5", (D.SENT,), Step.BUSY, D.BACKOFF, (BACK_OFF,),
-      "Turned away unread: wait and send again.", {"spent": False}),
-    R("D5", (D.SENT,), Step.BUSY, D.GAVE_UP, (LEAVE_ALONE,),
-      "Turned away too often: given up, alert.", {"spent": True}, alert=True),
+      "Turned away unread: wait and send again."),
     R("D6", (D.INTENDED, D.SENT, D.UNKNOWN), Step.RESTARTED, D.UNKNOWN, (AWAIT_WINDOW,),
       "We died between intent and outcome: it may have left."),
     R("D7", (D.UNKNOWN,), Step.WINDOW_READ, D.DONE, (),
@@ -143,9 +162,13 @@ ROWS: tuple[R, ...] = (
     R("D7", (D.UNKNOWN,), Step.WINDOW_READ, D.GAVE_UP, (LEAVE_ALONE,),
       "It did not land, too often: given up, alert.", {"wanted": True, "spent": True}, alert=True),
     R("D8", (D.BACKOFF,), Step.WAIT_OVER, D.INTENDED, (TRY_AGAIN,),
-      "The wait is over: send again.", {"wanted": True}),
+      "The wait is over: send again.", {"wanted": True, "spent": False}),
+    R("D8", (D.BACKOFF,), Step.WAIT_OVER, D.GAVE_UP, (LEAVE_ALONE,),
+      "Turned away too often: given up, alert.", {"wanted": True, "spent": True}, alert=True),
     R("D8", (D.BACKOFF,), Step.WAIT_OVER, D.DONE, (),
       "What was turned away is not wanted any more.", {"wanted": False}),
+    R("D9", (D.UNKNOWN,), Step.SHOWN, D.DONE, (),
+      "A snapshot shows that it landed."),
 )
 _SENT_ONLY = (Step.ACCEPTED, Step.REFUSED, Step.UNSURE, Step.BUSY)
 CELLS: tuple[Cell[FlightEdit], ...] = (
@@ -156,6 +179,7 @@ CELLS: tuple[Cell[FlightEdit], ...] = (
     Never((D.SENT, D.UNKNOWN, D.BACKOFF), Step.SENT, "only an intent is sent"),
     Never((D.INTENDED, D.SENT, D.BACKOFF), Step.WINDOW_READ, "only an unknown outcome is read up"),
     Never((D.INTENDED, D.SENT, D.UNKNOWN), Step.WAIT_OVER, "only a back-off waits"),
+    Never((D.INTENDED, D.SENT, D.BACKOFF), Step.SHOWN, "only an unknown outcome is looked for"),
     *(Never(ENDED, step, "it has ended") for step in Step),
 )
 # fmt: on
@@ -179,8 +203,8 @@ def take(
 
     *Raises*: ForbiddenTransition at a *never* cell.
     """
-    known = {"wanted": turn.wanted, "spent": flight.tries >= MAX_TRIES}
-    cell = table.choose(flight.state, step, tuple(known[name] for name in FACTS[step]))
+    facts = tuple(PREDICATES[name](flight, turn) for name in FACTS[step])
+    cell = table.choose(flight.state, step, facts)
     if isinstance(cell, Ignored):
         return flight, cell
     state = Dispatch(table.fire(flight.state, cell))

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from machines.ladder import Ladder, Standing, break_even_px, find
-from machines.recipes import Moment, is_behind, one_rung_behind
-from machines.spec import LateEntry, WhenBehind
+from machines.recipes import RETRY_MS, Moment, is_behind, one_rung_behind
+from machines.spec import LateEntry, NakedPolicy, WhenBehind
 from machines.words import Refusal, Role, Trigger
 
 MAX_REFUSALS = 3
 MIN_REFUSAL_SPAN_MS = 3_000
 """A stop is given up after three refusals over three seconds (S2)."""
+BLIND_MS = 60_000
+"""An exit that is refused without a quote for this long halts the ladder (SPEC §3)."""
 ALERT_AT_TRY = 3
 """A person hears of an exit that has ended unfilled as often as this (S1)."""
 
@@ -107,11 +109,36 @@ def third_try(ladder: Ladder, moment: Moment) -> bool:
     return order is not None and order.refusals == ALERT_AT_TRY
 
 
+def merges(ladder: Ladder, _: Moment) -> bool:
+    """The plan takes foreign growth in (external_growth = merge, the default where exits pool)."""
+    growth = ladder.terms.spec.external_growth
+    return growth == "merge" if growth is not None else ladder.terms.merges
+
+
+def closes_naked(ladder: Ladder, _: Moment) -> bool:
+    """The plan says naked_policy = close."""
+    return ladder.terms.spec.naked_policy is NakedPolicy.CLOSE
+
+
+def after_tp1(ladder: Ladder, _: Moment) -> bool:
+    """A rung has been hit: break-even is fixed."""
+    return ladder.break_even is not None
+
+
+def blind(ladder: Ladder, moment: Moment) -> bool:
+    """An exit has been refused every second for a minute and there has been no quote."""
+    order = find(ladder, Role.EXIT, moment.event.n)
+    if order is None or order.refusals < BLIND_MS // RETRY_MS:
+        return False
+    quote = moment.quote
+    return quote is None or moment.now_ms - quote.at_ms >= BLIND_MS
+
+
 PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     fact.__name__: fact
     for fact in (
         entries_work, refused, expired, late, keep_late, held, behind, keep_behind, steps,
-        passed, stop_rests, spent, third_try,
+        passed, stop_rests, spent, third_try, merges, closes_naked, after_tp1, blind,
     )
 }  # fmt: skip
 
@@ -124,17 +151,28 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.RUNG_PART_FILLED: ("held",),
     Trigger.RUNG_HIT: ("held", "behind", "keep_behind", "steps"),
     Trigger.RUNG_ENDED: ("spent",),
-    Trigger.STOP_TRIGGERED: (),
+    Trigger.STOP_TRIGGERED: ("held",),
     Trigger.STOP_ENDED: (),
     Trigger.STOP_REFUSED: ("passed", "stop_rests", "keep_behind", "spent"),
     Trigger.STOP_LOOSENED: (),
     Trigger.STOP_PASSED: (),
+    Trigger.STOP_OVERDUE: ("closes_naked",),
     Trigger.BREAK_EVEN_SEEN: (),
     Trigger.BREAK_EVEN_DUE: ("behind",),
     Trigger.EXIT_FILLED: ("held",),
-    Trigger.EXIT_ENDED: ("third_try",),
+    Trigger.EXIT_ENDED: ("third_try", "blind"),
     Trigger.EXIT_OVERDUE: (),
     Trigger.FLAT_AND_CLEAR: (),
+    Trigger.FOREIGN_GROWN: ("merges",),
+    Trigger.FOREIGN_SHRUNK: ("held",),
+    Trigger.BOOKS_DISAGREED: (),
+    Trigger.ENTRY_MOVED: (),
+    Trigger.RUNG_CANCELLED: (),
+    Trigger.RUNG_MOVED: (),
+    Trigger.STOP_MOVED: (),
+    Trigger.STOP_MOVE_DECIDED: ("held",),
+    Trigger.EXIT_DECIDED: ("held",),
+    Trigger.RELEASE_DECIDED: ("held", "after_tp1"),
 }
 
 _READERS = {trigger: tuple(PREDICATES[name] for name in names) for trigger, names in FACTS.items()}

@@ -7,10 +7,21 @@ one's end is known. Pure; *Source*: DESIGN law 4, RELIABILITY S1 to S3, S12.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from machines.dispatch import Dispatch, Flight, Step, Turn, answered, only, take
 from machines.ladder import Ladder, replace
-from machines.words import Mutation, Outcome
+from machines.observe import Scene
+from machines.words import (
+    AmendOrder,
+    CancelOrder,
+    Mutation,
+    Outcome,
+    PlaceOrder,
+    Role,
+    SetStop,
+    View,
+)
 
 _WAITS = {Dispatch.UNKNOWN: Step.WINDOW_READ, Dispatch.BACKOFF: Step.WAIT_OVER}
 
@@ -20,42 +31,60 @@ def slot_of(mutation: Mutation) -> str:
     return f"{mutation.role.value}{mutation.n}"
 
 
+def resolve(ladder: Ladder, here: Scene, turn: Turn) -> Ladder:
+    """Strike off the requests whose effect a view shows: seeing is proof (D9)."""
+    left = tuple(
+        flight
+        for flight in ladder.flights
+        if flight.state is not Dispatch.UNKNOWN
+        or not took_effect(flight.mutation, here.view)
+        or take(flight, Step.SHOWN, turn)[0].state is not Dispatch.DONE
+    )
+    return ladder if len(left) == len(ladder.flights) else replace(ladder, flights=left)
+
+
 def launch(
-    ladder: Ladder, mutations: Sequence[Mutation], started_ms: int, turn: Turn
+    ladder: Ladder, mutations: Sequence[Mutation], here: Scene, turn: Turn
 ) -> tuple[Ladder, tuple[Flight, ...], tuple[Flight, ...]]:
     """Return the ladder, the flights to send now, and those just given up.
 
-    ``started_ms`` is when the read behind ``mutations`` began: only one begun after a window's end
-    resolves an unknown outcome.
+    What `resolve` has left unknown is resolved only by a read begun after its window.
     """
-    kept: dict[str, Flight] = {flight.slot: flight for flight in ladder.flights}
+    started_ms = here.started_ms
     wanted = {slot_of(mutation) for mutation in mutations}
-    for flight in ladder.flights:
-        if flight.slot not in wanted and _over(flight, started_ms, turn.now_ms):
-            del kept[flight.slot]
+    kept = {f.slot: f for f in ladder.flights if not _ended(f, wanted, here, turn)}
     leaving: list[Flight] = []
     given_up: list[Flight] = []
     counter = ladder.intents
     for mutation in mutations:
         slot = slot_of(mutation)
         flight = kept.get(slot)
-        if flight is None:
-            counter += 1
-            flight = Flight(f"{ladder.terms.prefix}-{counter}", slot, mutation)
-        elif flight.state is Dispatch.INTENDED or not _over(flight, started_ms, turn.now_ms):
+        if flight is not None and not _over(flight, started_ms, turn.now_ms):
             continue
-        elif flight.state is Dispatch.GAVE_UP:
+        if flight is not None and flight.state is not Dispatch.GAVE_UP:
+            flight = replace(take(flight, _WAITS[flight.state], turn)[0], mutation=mutation)
+            if flight.state is Dispatch.GAVE_UP:
+                given_up.append(flight)
+        if flight is None or _over(flight, started_ms, turn.now_ms):
             counter += 1
             flight = Flight(f"{ladder.terms.prefix}-{counter}", slot, mutation)
-        else:
-            flight, _ = take(flight, _WAITS[flight.state], turn)
-            flight = replace(flight, mutation=mutation)
         kept[slot] = flight
-        (leaving if flight.state is Dispatch.INTENDED else given_up).append(flight)
+        if flight.state is Dispatch.INTENDED:
+            leaving.append(flight)
     if not leaving and not given_up and len(kept) == len(ladder.flights):
         return ladder, (), ()
     ladder = replace(ladder, flights=tuple(kept.values()), intents=counter)
     return ladder, tuple(leaving), tuple(given_up)
+
+
+def _ended(flight: Flight, wanted: set[str], here: Scene, turn: Turn) -> bool:
+    """Tell whether a flight's end is known now, so that its slot is free."""
+    if flight.slot in wanted or not _over(flight, here.started_ms, turn.now_ms):
+        return False
+    if flight.state is Dispatch.GAVE_UP:
+        return True
+    unwanted = replace(turn, wanted=False)
+    return take(flight, _WAITS[flight.state], unwanted)[0].state is Dispatch.DONE
 
 
 def _over(flight: Flight, started_ms: int, now_ms: int) -> bool:
@@ -87,7 +116,33 @@ def restarted(ladder: Ladder, turn: Turn) -> Ladder:
 
 def unresolved(ladder: Ladder) -> bool:
     """Tell whether the end of any request is unknown: absence proves nothing until then."""
-    return any(flight.state is Dispatch.UNKNOWN for flight in ladder.flights)
+    return any(f.state in (Dispatch.UNKNOWN, Dispatch.INTENDED) for f in ladder.flights)
+
+
+def slot_in_flight(ladder: Ladder, role: Role) -> bool:
+    """Tell whether any request for an order of ``role`` has no known end."""
+    return any(flight.mutation.role is role for flight in ladder.flights)
+
+
+def took_effect(mutation: Mutation, view: View) -> bool:
+    """Tell whether a view shows that a request landed. Not showing it proves nothing."""
+    if isinstance(mutation, SetStop):
+        return view.stop is not None and view.stop.trigger_px == mutation.trigger_px
+    cid = mutation.client_order_id
+    shown = next((order for order in view.orders if order.client_order_id == cid), None)
+    match mutation:
+        case PlaceOrder():
+            return shown is not None
+        case CancelOrder():
+            return shown is not None and not shown.status.live
+        case AmendOrder():
+            return shown is not None and (shown.qty, shown.price, shown.trigger_px) == (
+                mutation.qty,
+                mutation.price,
+                mutation.trigger_px,
+            )
+        case _:
+            assert_never(mutation)
 
 
 def wakes_ms(ladder: Ladder, now_ms: int) -> list[int]:

@@ -77,6 +77,12 @@ class DeclaredOrder(msgspec.Struct, frozen=True):
     refusals: int = 0
     not_before_ms: int = 0
     """Not sent again before this time (a refusal sets it)."""
+    by_person: bool = False
+    """A person set its price; it is kept."""
+    sent_px: tuple[Decimal, ...] = ()
+    """Prices we have sent for it; the venue showing another means that a person moved it."""
+    end_asked: bool = False
+    """We have asked for the end of the current generation's order."""
 
     @property
     def working(self) -> bool:
@@ -97,6 +103,22 @@ class Terms(msgspec.Struct, frozen=True):
     opened_ms: int
     opened_trading_ms: int
     start_px: Decimal
+    merges: bool = True
+    """What this venue's plans do with foreign growth unless they say otherwise."""
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """Something the venue shows that our books do not explain yet (M1, M2, H1)."""
+
+    reason: str
+    """Empty for a plain difference in quantity."""
+    qty: Decimal
+    """Toward the ladder's direction; zero with a reason."""
+    times: int
+    """Consecutive consistent reads that showed just this."""
+    changes: int
+    """Consecutive reads that each showed another difference than the one before."""
+    read_ms: int
 
 
 class Ladder(msgspec.Struct, frozen=True):
@@ -115,8 +137,10 @@ class Ladder(msgspec.Struct, frozen=True):
     entered_cost: Decimal = ZERO
     entry_fees: Decimal = ZERO
     fees: Decimal = ZERO
+    cash: Decimal = ZERO
+    """What fills have brought in and paid out, before fees; exact."""
     realised: Decimal = ZERO
-    """Gross, by average cost."""
+    """Gross, by average cost; exactly `cash` once nothing is held."""
     funding: Decimal = ZERO
     funding_per_unit: Decimal = ZERO
     break_even: Decimal | None = None
@@ -132,6 +156,21 @@ class Ladder(msgspec.Struct, frozen=True):
     exit_since_ms: int | None = None
     """When the running exit, or triggered stop, was last known to work."""
     seen_fills: tuple[str, ...] = ()
+    foreign_qty: Decimal = ZERO
+    """Held on our key and not ours; toward the ladder's direction, negative against it."""
+    settled_ms: int = 0
+    """When the venue's word for what is held was taken: exits filled before are in it."""
+    doubt: Doubt | None = None
+    hands_off: bool = False
+    """Rungs stay as they are at the venue until a person has looked (H1)."""
+    naked_since_ms: int | None = None
+    """The venue's time of the fill that no stop covers yet."""
+    naked_found_ms: int = 0
+    """When we found that out."""
+    naked_told: bool = False
+    """A person has heard of the running span."""
+    unprotected_ms: int = 0
+    """Closed spans of unprotected time, summed (SPEC §4 *Covered*)."""
     flights: tuple[Flight, ...] = ()
     """Requests whose end is not known yet, one a slot."""
     intents: int = 0
@@ -143,6 +182,11 @@ class Ladder(msgspec.Struct, frozen=True):
     def direction(self) -> Direction:
         """Return the side the trader asked for."""
         return self.terms.spec.side
+
+    @property
+    def sign(self) -> int:
+        """Return 1 for a long and -1 for a short."""
+        return 1 if self.direction is Direction.LONG else -1
 
     @property
     def avg_px(self) -> Decimal:
@@ -271,6 +315,7 @@ def fold_entry_fill(ladder: Ladder, n: int, fill: Fill) -> Ladder:
         with_order(ladder, _filled(entry, fill)),
         held=ladder.held + fill.qty,
         held_cost=ladder.held_cost + fill.price * fill.qty,
+        cash=ladder.cash - ladder.sign * fill.price * fill.qty,
         fees=ladder.fees + fill.fee,
         seen_fills=(*ladder.seen_fills, fill.fill_id),
     )
@@ -281,17 +326,24 @@ def fold_exit_fill(ladder: Ladder, role: Role, n: int, fill: Fill) -> Ladder:
     order = find(ladder, role, n)
     if order is not None:
         ladder = with_order(ladder, _filled(order, fill))
-    qty = min(fill.qty, ladder.held)
-    avg = ladder.avg_px
-    sign = 1 if ladder.direction is Direction.LONG else -1
+    qty = min(fill.qty, ladder.held) if fill.at_ms > ladder.settled_ms else ZERO
+    ladder = reduce_held(ladder, qty, fill.price)
+    seen = (*ladder.seen_fills, fill.fill_id)
+    return replace(ladder, fees=ladder.fees + fill.fee, seen_fills=seen)
+
+
+def reduce_held(ladder: Ladder, qty: Decimal, price: Decimal) -> Ladder:
+    """Take held quantity out of the books at ``price``, by average cost."""
     left = ladder.held - qty
+    avg = ladder.avg_px
+    cash = ladder.cash + ladder.sign * price * qty
+    realised = ladder.realised + ladder.sign * (price - avg) * qty
     return replace(
         ladder,
         held=left,
         held_cost=ladder.held_cost - avg * qty if left else ZERO,
-        realised=ladder.realised + sign * (fill.price - avg) * qty,
-        fees=ladder.fees + fill.fee,
-        seen_fills=(*ladder.seen_fills, fill.fill_id),
+        cash=cash,
+        realised=realised if left else cash,
     )
 
 

@@ -61,7 +61,8 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
         if resting.status.live and cid.startswith(wanted.prefix) and cid not in names:
             slot = cid[len(wanted.prefix) :]
             n = int(slot[1:].partition("g")[0])
-            found.append(CancelOrder(key, cid, _CANCEL_ROLE[slot[0]], n))
+            if _CANCEL_ROLE[slot[0]] not in wanted.untouched:
+                found.append(CancelOrder(key, cid, _CANCEL_ROLE[slot[0]], n))
     return sorted(found, key=lane)
 
 
@@ -122,9 +123,9 @@ def _bring(
     if pulled and _may_not_move(ladder, trigger_px, here):
         trigger_px = resting.trigger_px
     moved = resting.price != order.price or resting.trigger_px != trigger_px
-    if not moved and resting.leaves_qty == order.qty:
+    if not moved and resting.qty == order.filled_qty + order.qty:
         return None
-    return _amend(ladder, order, resting, trigger_px)
+    return _amend(ladder, order, trigger_px)
 
 
 def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
@@ -142,16 +143,14 @@ def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
     )
 
 
-def _amend(
-    ladder: Ladder, order: WantedOrder, resting: Order, trigger_px: Decimal | None
-) -> AmendOrder:
+def _amend(ladder: Ladder, order: WantedOrder, trigger_px: Decimal | None) -> AmendOrder:
     return AmendOrder(
         key=ladder.terms.key,
         client_order_id=order.client_order_id,
         role=order.role,
         n=order.n,
         type=order.type,
-        qty=resting.filled_qty + order.qty,
+        qty=order.filled_qty + order.qty,
         price=order.price,
         trigger_px=trigger_px,
     )

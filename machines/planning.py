@@ -31,6 +31,7 @@ from machines.words import (
     Capabilities,
     Direction,
     Event,
+    ExitStyle,
     Fees,
     Fill,
     Instrument,
@@ -40,6 +41,7 @@ from machines.words import (
     Quote,
     Role,
     Trigger,
+    View,
     plain,
 )
 
@@ -194,11 +196,21 @@ def _whole_trade_px(
     return break_even_px(after)
 
 
-def refuse_at_start(spec: LadderSpec, quote: Quote, setting: Setting) -> list[str]:
-    """Return why a sound plan cannot start now: the market is beyond its stop or TP1 (E1)."""
+def refuse_at_start(
+    spec: LadderSpec, quote: Quote, setting: Setting, view: View | None = None
+) -> list[str]:
+    """Return why a sound plan cannot start now (E1).
+
+    The market is beyond its stop or TP1, or ``view`` shows a position that the stop would close.
+    """
     faults = check(spec, quote.last, setting)
     if faults:
         return faults
+    if view is not None and view.net_qty and setting.capabilities.position_stop:
+        return [
+            f"{spec.symbol} holds {plain(view.net_qty)} that is not ours, and the stop belongs to "
+            "the whole position; close it or adopt it first"
+        ]
     tick = setting.instrument.tick
     mode = spec.rounding.exits
     market = quote.exit_px(spec.side)
@@ -217,12 +229,13 @@ def open_ladder(
     key: Key,
     quote: Quote,
     now_ms: int,
-    seen_fills: tuple[str, ...] = (),
+    view: View | None = None,
 ) -> Ladder:
     """Turn a sound plan into a ladder, before E1.
 
-    ``seen_fills`` are the fills the key shows already: they belong to what was there before.
+    ``view`` is what the key shows already: that was there before and is not ours.
     """
+    before = View(key) if view is None else view
     slippage = spec.be_slippage
     terms = Terms(
         spec=spec,
@@ -234,9 +247,12 @@ def open_ladder(
         opened_ms=now_ms,
         opened_trading_ms=quote.trading_ms,
         start_px=quote.last,
+        merges=setting.capabilities.exits is ExitStyle.POOLED,
     )
     entries, rungs = _planned_entries(terms), _planned_rungs(terms)
-    return Ladder(terms, State.NEW, entries, rungs, seen_fills=seen_fills)
+    seen = tuple(fill.fill_id for fill in before.fills)
+    foreign = before.net_qty * spec.side.entry_side.sign
+    return Ladder(terms, State.NEW, entries, rungs, seen_fills=seen, foreign_qty=foreign)
 
 
 def _planned_entries(terms: Terms) -> tuple[DeclaredOrder, ...]:

@@ -3,7 +3,7 @@
 Data first: the facts a row may ask for, then the rows, then the cells that are ignored or never
 reached. `step` is the only way a ladder changes state: *all events go through here*. Knows nothing
 of orders at a venue; `machines.lower` and `machines.plan` compute those from the declaration.
-Pooled exits only; per-rung exits, persons, merges and decisions come in later steps.
+Pooled exits only; per-rung exits and decisions on a live position come in later steps.
 
 Legend. sources → target when guard: recipe. A guard names booleans of `FACTS`; target None leads
 back to the source.
@@ -11,6 +11,7 @@ back to the source.
 
 from __future__ import annotations
 
+from machines import adopt
 from machines import recipes as do
 from machines.facts import FACTS, evaluate
 from machines.grammar import Cell, Ignored, Never, Row, Table
@@ -35,6 +36,9 @@ GET_OUT = (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_ALL)
 
 NOTHING_LEFT = (do.CANCEL_ENTRIES, do.CANCEL_RUNGS, do.EXIT_TO_HELD, do.CANCEL_STOP)
 """Flat: all that rests goes, an exit that is still under way too: T4 and E6."""
+
+HALT = (do.CANCEL_ENTRIES, adopt.HANDS_OFF)
+"""Working entries are cancelled on the way in; stop and rungs stay (H1, M1)."""
 
 FILL_IN = (do.JOIN, do.STOP_TO_HELD, do.SHARE_RUNGS)
 """Stop for all that is held, then every open rung re-shared: E2 and E3."""
@@ -141,9 +145,11 @@ STOP_ROWS: tuple[R, ...] = (
     R("S1", (CLOSING,), T.EXIT_OVERDUE, None, (do.CHASE,),
       "What a stop left unfilled for 2 s is chased."),
     R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
-      "An exit ended unfilled: again, every second after a refusal.", {"third_try": False}),
+      "An exit ended unfilled: again, every second after a refusal.",
+      {"third_try": False, "blind": False}),
     R("S1", (CLOSING,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
-      "An exit ended unfilled for the third time: again, alert.", {"third_try": True}, alert=True),
+      "An exit ended unfilled for the third time: again, alert.",
+      {"third_try": True, "blind": False}, alert=True),
     R("S2", LIVE, T.STOP_ENDED, None, (do.STOP_AGAIN,),
       "The stop ended without us: declared again.", alert=True),
     R("S2", (CLOSING,), T.STOP_ENDED, None, (do.STOP_AGAIN,),
@@ -159,6 +165,12 @@ STOP_ROWS: tuple[R, ...] = (
       {"passed": True, "stop_rests": False}, alert=True),
     R("S2", LIVE, T.STOP_PASSED, CLOSING, GET_OUT,
       "The market is strictly beyond the stop and none rests: exit at market, at once.", alert=True),
+    R("S2", LIVE, T.STOP_OVERDUE, CLOSING, GET_OUT,
+      "No stop for 15 s and nobody knows whether one was set: exit at market.",
+      {"closes_naked": True}, alert=True),
+    R("S2", (*LIVE, HALTED), T.STOP_OVERDUE, None, (do.SET_STOP,),
+      "No stop for 15 s: a person hears of it, it is tried on (naked_policy = alert, or halted).",
+      {"closes_naked": False}, alert=True),
     R("S2", LIVE, T.RUNG_ENDED, None, (do.RUNG_AGAIN,),
       "A rung ended without us: declared again.", {"spent": False}),
     R("S2", LIVE, T.RUNG_ENDED, None, (do.RUNG_OFF, do.SHARE_RUNGS),
@@ -180,10 +192,97 @@ CLOSING_ROWS: tuple[R, ...] = (
       "An exit fills; flat, the stop goes."),
 )
 
+PERSON_ROWS: tuple[R, ...] = (
+    R("P1", (PENDING, PART), T.ENTRY_MOVED, None, (adopt.KEEP_ENTRY,),
+      "A person has moved an entry: kept so."),
+    R("P2", LIVE, T.RUNG_CANCELLED, None, (do.RUNG_OFF, do.SHARE_RUNGS),
+      "A person has cancelled a rung: it stays off, its quantity folds."),
+    R("P3", LIVE, T.RUNG_MOVED, None, (adopt.KEEP_RUNG, do.SHARE_RUNGS),
+      "A person has moved a rung: the price is kept, the quantity is ours to set."),
+    R("P4", (*LIVE, CLOSING, HALTED), T.STOP_MOVED, None, (adopt.KEEP_STOP,),
+      "A person has moved the stop: adopted, break-even is not imposed again.", alert=True),
+)
+
+OUTSIDE_ROWS: tuple[R, ...] = (
+    R("M1", LIVE, T.FOREIGN_GROWN, None,
+      (adopt.MERGE, do.RECOMPUTE_BREAK_EVEN, do.STOP_TO_HELD, do.SHARE_RUNGS),
+      "The position grew without us: merged at the price the venue's average implies.",
+      {"merges": True}, alert=True),
+    R("M1", LIVE, T.FOREIGN_GROWN, None, (),
+      "The position grew without us: recorded, never covered, never sold.",
+      {"merges": False}, alert=True),
+    R("M1", (PENDING,), T.FOREIGN_GROWN, HALTED, HALT,
+      "Somebody opened a position on our key before any entry filled.", alert=True),
+    R("M2", LIVE, T.FOREIGN_SHRUNK, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
+      "The position shrank without us: foreign quantity first, then ours, re-shared.",
+      {"held": True}, alert=True),
+    R("M2", LIVE, T.FOREIGN_SHRUNK, CLOSING, NOTHING_LEFT,
+      "The position is gone without us.", {"held": False}, alert=True),
+    R("M2", (CLOSING,), T.FOREIGN_SHRUNK, None, (do.EXIT_TO_HELD, do.STOP_UNTIL_FLAT),
+      "The position shrank while closing: the exit shrinks to held."),
+    R("H1", (PENDING, *LIVE, CLOSING), T.BOOKS_DISAGREED, HALTED, HALT,
+      "We do not understand what we see: a person must look.", alert=True),
+    R("H1", (CLOSING,), T.EXIT_ENDED, HALTED, HALT,
+      "The exit is refused and there has been no quote for a minute.", {"blind": True}, alert=True),
+)
+
+HALTED_ROWS: tuple[R, ...] = (
+    R("H2", (HALTED,), T.ENTRY_FILLED, None, (do.JOIN, do.STOP_TO_HELD),
+      "A fill of ours is counted; what is held has a stop."),
+    R("H2", (HALTED,), T.RUNG_PART_FILLED, CLOSING, NOTHING_LEFT,
+      "A rung leaves nothing held.", {"held": False}),
+    R("H2", (HALTED,), T.RUNG_HIT, CLOSING, NOTHING_LEFT,
+      "A rung hit leaves nothing held.", {"held": False}),
+    R("H2", (HALTED,), T.STOP_TRIGGERED, CLOSING, NOTHING_LEFT,
+      "The stop leaves nothing held.", {"held": False}),
+    R("H2", (HALTED,), T.EXIT_FILLED, CLOSING, NOTHING_LEFT,
+      "An exit leaves nothing held.", {"held": False}),
+    R("H2", (HALTED,), T.FOREIGN_SHRUNK, CLOSING, NOTHING_LEFT,
+      "The position is gone without us.", {"held": False}, alert=True),
+    R("H2", (HALTED,), T.STOP_ENDED, None, (do.STOP_AGAIN,),
+      "The stop ended without us: the last declared one again.", alert=True),
+    R("H2", (HALTED,), T.STOP_REFUSED, None, (do.STOP_AGAIN,),
+      "The stop was refused and none rests: sent again every second.",
+      {"passed": False, "stop_rests": False}),
+    R("H2", (HALTED,), T.STOP_REFUSED, CLOSING, GET_OUT,
+      "The stop was refused as behind the market and none rests: exit at market.",
+      {"passed": True, "stop_rests": False}, alert=True),
+    R("H2", (HALTED,), T.STOP_PASSED, CLOSING, GET_OUT,
+      "The market is strictly beyond the stop and none rests: exit at market.", alert=True),
+    R("H2", (HALTED,), T.STOP_OVERDUE, CLOSING, GET_OUT,
+      "No stop for 15 s and nobody knows whether one was set: exit at market.",
+      {"closes_naked": True}, alert=True),
+    R("H2", (HALTED,), T.STOP_LOOSENED, None, (do.SET_STOP,),
+      "The resting stop is looser than declared, at a price we sent earlier: set it.", alert=True),
+    R("H2", (HALTED,), T.EXIT_OVERDUE, None, (do.CHASE,),
+      "A triggered stop is chased."),
+    R("H2", (HALTED,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "An exit ended unfilled: again.", {"third_try": False}),
+    R("H2", (HALTED,), T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
+      "An exit ended unfilled for the third time: again, alert.", {"third_try": True}, alert=True),
+    R("H2", (HALTED,), T.FLAT_AND_CLEAR, CLOSING, (do.CANCEL_RUNGS,),
+      "Flat, and nothing of ours rests."),
+    R("H2", (HALTED,), T.STOP_MOVE_DECIDED, None, (adopt.KEEP_STOP,),
+      "A person asks for another stop.", {"held": True}),
+    R("H2", (HALTED,), T.EXIT_DECIDED, CLOSING, GET_OUT,
+      "A person asks to get out.", {"held": True}),
+    R("H2", (HALTED,), T.EXIT_DECIDED, CLOSING, NOTHING_LEFT,
+      "A person asks to get out and nothing is held.", {"held": False}),
+    R("H2", (HALTED,), T.RELEASE_DECIDED, FULL, (adopt.HANDS_ON, do.STOP_TO_HELD, do.SHARE_RUNGS),
+      "A person has looked and releases it: no rung was hit.",
+      {"held": True, "after_tp1": False}),
+    R("H2", (HALTED,), T.RELEASE_DECIDED, TP1, (adopt.HANDS_ON, do.STOP_TO_HELD, do.SHARE_RUNGS),
+      "A person has looked and releases it: a rung was hit.",
+      {"held": True, "after_tp1": True}),
+    R("H2", (HALTED,), T.RELEASE_DECIDED, CLOSING, NOTHING_LEFT,
+      "A person releases it and nothing is held.", {"held": False}),
+)
+
 IDLE = (PENDING, CLOSED)
 """States in which nothing is held and no rung, stop or exit rests."""
 ALL = tuple(State)
-LATER = (HALTED,)
+LATER = (T.STOP_MOVE_DECIDED, T.EXIT_DECIDED, T.RELEASE_DECIDED)
+"""Built for HALTED only, for now."""
 
 _NOT_BUILT = "not built yet"
 _UNHELD = "nothing is held, so none of these rests"
@@ -205,6 +304,17 @@ IGNORED: tuple[Ignored, ...] = (
     Ignored((TP1,), T.BREAK_EVEN_DUE, "the old stop stays; tried at every poll",
             {"behind": True}),
     Ignored((CLOSED,), T.FLAT_AND_CLEAR, "already seen"),
+    Ignored((CLOSING,), T.FOREIGN_GROWN, "only ours is sold"),
+    Ignored((HALTED,), T.FOREIGN_GROWN, "recorded; a person must look"),
+    *(Ignored((HALTED,), trigger, "counted; a person must look", {"held": True})
+      for trigger in (T.RUNG_PART_FILLED, T.RUNG_HIT, T.EXIT_FILLED, T.FOREIGN_SHRUNK)),
+    Ignored((HALTED,), T.STOP_TRIGGERED, "counted; what it leaves unfilled is chased",
+            {"held": True}),
+    Ignored((HALTED,), T.RUNG_ENDED, "rungs stay as they are"),
+    Ignored((HALTED,), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((HALTED,), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
+    Ignored((HALTED,), T.STOP_MOVE_DECIDED, "nothing is held", {"held": False}),
+    Ignored((PENDING,), T.FOREIGN_SHRUNK, "what was foreign at the start went away"),
 )
 
 _BUILT = tuple(FACTS)
@@ -213,10 +323,20 @@ NEVER: tuple[Never, ...] = (
     *(Never((NEW,), trigger, "nothing is declared before the plan is accepted")
       for trigger in _BUILT if trigger is not T.PLAN_ACCEPTED),
     Never((*(s for s in ALL if s not in (NEW, HALTED)),), T.PLAN_ACCEPTED, _ONCE),
-    *(Never(LATER, trigger, _NOT_BUILT) for trigger in _BUILT),
+    Never((HALTED,), T.PLAN_ACCEPTED, _ONCE),
+    *(Never(ALL, trigger, _NOT_BUILT) for trigger in T if trigger not in FACTS),
     *(Never(tuple(s for s in ALL if s not in (NEW, HALTED)), trigger, _NOT_BUILT)
-      for trigger in T if trigger not in FACTS),
-    *(Never((NEW, HALTED), trigger, _NOT_BUILT) for trigger in T if trigger not in FACTS),
+      for trigger in LATER),
+    *(Never((HALTED,), trigger, "not looked for until a person has looked")
+      for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED, T.BREAK_EVEN_SEEN, T.BREAK_EVEN_DUE,
+                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.RUNG_CANCELLED, T.RUNG_MOVED)),
+    Never((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_MOVED, "no entry works in this state"),
+    *(Never((*IDLE, CLOSING), trigger, "no rung works in this state")
+      for trigger in (T.RUNG_CANCELLED, T.RUNG_MOVED)),
+    Never(IDLE, T.STOP_MOVED, _UNHELD),
+    *(Never((CLOSED,), trigger, "what is there after the end is not ours")
+      for trigger in (T.FOREIGN_GROWN, T.FOREIGN_SHRUNK, T.BOOKS_DISAGREED)),
+    Never((*IDLE, CLOSING), T.STOP_OVERDUE, "only while something held waits for its stop"),
     Never((FULL,), T.ENTRY_FILLED, "no entry works in this state",
           {"late": False, "entries_work": True}),
     Never(AFTER_TP1, T.ENTRY_FILLED, "TP1 cancelled every entry", {"late": False}),
@@ -235,7 +355,15 @@ NEVER: tuple[Never, ...] = (
 )
 
 # fmt: on
-ROWS: tuple[R, ...] = (*ENTRY_ROWS, *TARGET_ROWS, *STOP_ROWS, *CLOSING_ROWS)
+ROWS: tuple[R, ...] = (
+    *ENTRY_ROWS,
+    *TARGET_ROWS,
+    *STOP_ROWS,
+    *CLOSING_ROWS,
+    *PERSON_ROWS,
+    *OUTSIDE_ROWS,
+    *HALTED_ROWS,
+)
 CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *NEVER)
 
 TABLE: Table[Instruction] = Table(

@@ -27,6 +27,8 @@ from machines.sharing import share_out
 from machines.spec import Anchor
 from machines.words import ZERO, Event, Fill, OrderType, Quote, Role
 
+RETRY_MS = 1_000
+"""S2: a refused stop or exit is sent again after this."""
 MAX_QUOTE_AGE_MS = 15_000
 """An older exit-side price is unknown. *Source*: SPEC, words."""
 
@@ -109,12 +111,20 @@ def _join(ladder: Ladder, moment: Moment) -> Ladder:
     )
 
 
+def with_stop(ladder: Ladder, trigger_px: Decimal) -> Ladder:
+    """Declare a stop for all that is held, at a price."""
+    stop = ladder.stop
+    if stop is None:
+        stop = DeclaredOrder(Role.STOP_LOSS, 1, OrderType.STOP_MARKET, ZERO)
+    return replace(ladder, stop=replace(stop, qty=ladder.held, trigger_px=trigger_px))
+
+
 def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
     stop = ladder.stop
     if stop is None:
         trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
-        stop = DeclaredOrder(Role.STOP_LOSS, 1, OrderType.STOP_MARKET, ZERO, trigger_px=trigger)
-    elif _re_anchored(ladder) and ladder.terms.spec.stop.percent:
+        return with_stop(ladder, trigger)
+    if _re_anchored(ladder) and ladder.terms.spec.stop.percent and not stop.by_person:
         trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
         stop = replace(stop, trigger_px=trigger)
     return replace(ladder, stop=replace(stop, qty=ladder.held))
@@ -139,7 +149,7 @@ def _re_price_rungs(ladder: Ladder) -> Ladder:
     reference = exit_reference(ladder)
     for rung in ladder.rungs:
         target = ladder.terms.spec.targets[rung.n - 1]
-        if rung.working and target.percent:
+        if rung.working and target.percent and not rung.by_person:
             price = _rounded_exit(ladder, target.at(reference))
             ladder = with_order(ladder, replace(rung, price=price))
     return ladder
@@ -157,6 +167,8 @@ def _fix_break_even(ladder: Ladder, _: Moment) -> Ladder:
 
 def _stop_to_break_even(ladder: Ladder, moment: Moment) -> Ladder:
     ladder = _stop_to_held(_fix_break_even(ladder, moment), moment)
+    assert ladder.stop is not None, "it has just been declared"
+    ladder = replace(ladder, stop=replace(ladder.stop, by_person=False))
     return _pull_to_break_even(ladder, moment)
 
 
@@ -216,6 +228,7 @@ def _expire_entries(ladder: Ladder, _: Moment) -> Ladder:
 def _cancel_rungs(ladder: Ladder, _: Moment) -> Ladder:
     return replace(
         ladder,
+        hands_off=False,
         rungs=tuple(
             replace(rung, qty=ZERO, standing=Standing.OFF) if rung.working else rung
             for rung in ladder.rungs
@@ -275,11 +288,16 @@ def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
     return _declare_exit(ladder, rest, moment, dead)
 
 
+def _anew(order: DeclaredOrder) -> DeclaredOrder:
+    """Name a new order for the same place: a venue takes an id once."""
+    return replace(order, gen=order.gen + 1, order_filled_qty=ZERO, end_asked=False)
+
+
 def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
     stop = ladder.stop
     assert stop is not None, "a row of the stop's ending or refusal"
     # While closing, the declared stop may be larger than what is held; a new one need not be.
-    stop = replace(stop, qty=min(stop.qty, ladder.held), gen=stop.gen + 1, order_filled_qty=ZERO)
+    stop = replace(_anew(stop), qty=min(stop.qty, ladder.held))
     return replace(ladder, stop=stop, stop_seen=False)
 
 
@@ -295,7 +313,7 @@ def _rung_of(ladder: Ladder, moment: Moment) -> DeclaredOrder:
 
 def _rung_again(ladder: Ladder, moment: Moment) -> Ladder:
     rung = _rung_of(ladder, moment)
-    return with_order(ladder, replace(rung, gen=rung.gen + 1, order_filled_qty=ZERO))
+    return with_order(ladder, _anew(rung))
 
 
 def _rung_off(ladder: Ladder, moment: Moment) -> Ladder:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from machines.detectors import CHASE_AFTER_MS
+from machines.flights import wakes_ms
 from machines.ladder import LIVE, Ladder, State
 from machines.lower.pooled import lower
-from machines.observe import CHASE_AFTER_MS, Scene
+from machines.observe import Scene
 from machines.plan import differs, plan
+from machines.recipes import RETRY_MS
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -33,20 +36,24 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
     if ladder.state is State.CLOSED:
         return Watch()
     asks = bool(plan(ladder, lower(ladder, here.capabilities), here))
+    restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
-        return Watch(terms.spec.cancel_if_missed or differs(ladder, here) or asks, None, due)
-    times = [
-        order.not_before_ms
-        for order in (
-            *ladder.rungs,
-            *ladder.exits,
-            *(() if ladder.stop is None else (ladder.stop,)),
-        )
-        if order.not_before_ms > here.now_ms
-    ]
-    if ladder.state is State.CLOSING and ladder.exit_since_ms is not None and ladder.held:
-        times.append(max(ladder.exit_since_ms + CHASE_AFTER_MS, here.now_ms + 1))
+        restless = restless or terms.spec.cancel_if_missed
+        return Watch(restless, min(wakes_ms(ladder, here.now_ms), default=None), due)
     unsettled = ladder.state not in LIVE or ladder.state is State.TP1_HIT
-    restless = unsettled or differs(ladder, here) or asks
-    return Watch(restless, min(times, default=None))
+    return Watch(unsettled or restless, min(_times(ladder, here.now_ms), default=None))
+
+
+def _times(ladder: Ladder, now_ms: int) -> list[int]:
+    """Return when a pause, a window or the patience with an exit ends; a naked second, too."""
+    stop = () if ladder.stop is None else (ladder.stop,)
+    orders = (*ladder.rungs, *ladder.exits, *stop)
+    times = [order.not_before_ms for order in orders if order.not_before_ms > now_ms]
+    times += wakes_ms(ladder, now_ms)
+    if ladder.naked_since_ms is not None:
+        times.append(now_ms + RETRY_MS)
+    closing = ladder.state not in LIVE and ladder.exit_since_ms is not None and ladder.held
+    if closing and ladder.exit_since_ms is not None:
+        times.append(max(ladder.exit_since_ms + CHASE_AFTER_MS, now_ms + 1))
+    return times

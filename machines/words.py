@@ -299,21 +299,23 @@ class Trigger(enum.StrEnum):
     STOP_LOOSENED = "stop_loosened"
     STOP_PASSED = "stop_passed"
     """The market is strictly beyond the declared stop and none rests."""
+    STOP_OVERDUE = "stop_overdue"
+    """No stop has been known to rest for 15 s and the outcome of the last request is unknown."""
     BREAK_EVEN_SEEN = "break_even_seen"
     BREAK_EVEN_DUE = "break_even_due"
     EXIT_FILLED = "exit_filled"
     EXIT_ENDED = "exit_ended"
     EXIT_OVERDUE = "exit_overdue"
     FLAT_AND_CLEAR = "flat_and_clear"
-    # Not built yet: every cell of these is *never* with that reason (steps 2 to 4).
     FOREIGN_GROWN = "foreign_grown"
     FOREIGN_SHRUNK = "foreign_shrunk"
     BOOKS_DISAGREED = "books_disagreed"
-    ENTRY_CANCELLED_BY_PERSON = "entry_cancelled_by_person"
-    RUNG_CANCELLED_BY_PERSON = "rung_cancelled_by_person"
-    RUNG_MOVED_BY_PERSON = "rung_moved_by_person"
-    STOP_MOVED_BY_PERSON = "stop_moved_by_person"
-    STOP_CANCELLED_BY_PERSON = "stop_cancelled_by_person"
+    ENTRY_MOVED = "entry_moved"
+    """By a person, like the next three: no intent of ours explains it."""
+    RUNG_CANCELLED = "rung_cancelled"
+    RUNG_MOVED = "rung_moved"
+    STOP_MOVED = "stop_moved"
+    # Not built yet but in HALTED: other cells of these are *never* with that reason (steps 3, 4).
     TARGET_TOUCHED = "target_touched"
     TARGET_LEFT = "target_left"
     BOOK_DECIDED = "book_decided"
@@ -334,6 +336,11 @@ class Event(msgspec.Struct, frozen=True):
     fill: Fill | None = None
     refusal: Refusal | None = None
     reason: str = ""
+    by_person: bool = False
+    qty: Decimal = ZERO
+    """What grew or shrank; an entry's open quantity as a person left it."""
+    price: Decimal | None = None
+    """As a person left it, asked for it, or as the venue's average implies."""
 
 
 def plain(value: Decimal) -> str:

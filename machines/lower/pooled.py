@@ -15,7 +15,7 @@ from machines.words import ZERO, Capabilities, OrderType, Role, Side
 
 
 class WantedOrder(msgspec.Struct, frozen=True):
-    """An order that should rest. ``qty`` is what should be open; zero means none."""
+    """An order that should rest. ``qty`` is what should be open, beside what has filled."""
 
     client_order_id: str
     role: Role
@@ -23,6 +23,8 @@ class WantedOrder(msgspec.Struct, frozen=True):
     side: Side
     type: OrderType
     qty: Decimal
+    filled_qty: Decimal
+    """As our books have it: the venue's lists of orders and of fills need not agree yet."""
     price: Decimal | None
     trigger_px: Decimal | None
     reduce_only: bool
@@ -40,6 +42,8 @@ class Wanted(msgspec.Struct, frozen=True):
     stop_px: Decimal | None = None
     stop_qty: Decimal = ZERO
     stop_not_before_ms: int = 0
+    untouched: tuple[Role, ...] = ()
+    """Roles whose orders stay as they are at the venue."""
 
 
 def _wanted(ladder: Ladder, order: DeclaredOrder, side: Side) -> WantedOrder:
@@ -50,6 +54,7 @@ def _wanted(ladder: Ladder, order: DeclaredOrder, side: Side) -> WantedOrder:
         side=side,
         type=order.type,
         qty=order.qty,
+        filled_qty=order.order_filled_qty,
         price=order.price,
         trigger_px=order.trigger_px,
         reduce_only=order.role is not Role.ENTRY,
@@ -62,14 +67,19 @@ def lower(ladder: Ladder, capabilities: Capabilities) -> Wanted:
     out = exit_side(ladder)
     into = ladder.direction.entry_side
     orders = [_wanted(ladder, entry, into) for entry in ladder.entries if entry.working]
-    orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]
+    untouched = (Role.TAKE_PROFIT,) if ladder.hands_off else ()
+    if not untouched:
+        orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]
     orders += [_wanted(ladder, order, out) for order in ladder.exits if order.qty]
     stop = ladder.stop
+    wanted = Wanted(tuple(orders), ladder.terms.prefix, untouched=untouched)
     if stop is None or not stop.qty:
-        return Wanted(tuple(orders), ladder.terms.prefix)
+        return wanted
     if capabilities.position_stop:
-        return Wanted(
-            tuple(orders), ladder.terms.prefix, stop.trigger_px, stop.qty, stop.not_before_ms
+        return msgspec.structs.replace(
+            wanted,
+            stop_px=stop.trigger_px,
+            stop_qty=stop.qty,
+            stop_not_before_ms=stop.not_before_ms,
         )
-    orders.append(_wanted(ladder, stop, out))
-    return Wanted(tuple(orders), ladder.terms.prefix)
+    return msgspec.structs.replace(wanted, orders=(*wanted.orders, _wanted(ladder, stop, out)))

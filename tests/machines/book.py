@@ -59,7 +59,10 @@ class Book:
         self.names: dict[tuple[Role, int], str] = {}
         """The newest order of each role and number."""
         self.fills: list[Fill] = []
+        self.untold: list[Fill] = []
+        """Executed, and not in the list that the venue shows."""
         self.held = ZERO
+        """Toward the ladder's direction; negative once somebody has turned the position round."""
         self.cost = ZERO
         self.stop: PositionStop | None = None
         self.visible = True
@@ -103,7 +106,7 @@ class Book:
         assert asked.side is side, f"{asked}: wrong side"
         assert asked.reduce_only is not entry, f"{asked}: only an entry may grow a position"
         self._on_grid(asked)
-        if not entry and not (self.held and self.visible):
+        if not entry and not (self.held > ZERO and self.visible):
             return refused(Refusal.NO_POSITION)
         if asked.type in ON_A_PRICE and self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)
@@ -148,7 +151,7 @@ class Book:
         assert asked.key == self.key
         assert self.capabilities.position_stop, "positions have no stop of their own here"
         assert asked.trigger_px % self.instrument.tick == 0, f"{asked}: off the tick"
-        if not (self.held and self.visible):
+        if not (self.held > ZERO and self.visible):
             return refused(Refusal.NO_POSITION)
         if self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)
@@ -170,14 +173,29 @@ class Book:
 
     # ----------------------------------------------------------------------- what happens to it
 
-    def fill(self, role: Role, n: int, qty: Decimal | None, px: Decimal | None, at_ms: int) -> None:
+    def fill(
+        self,
+        role: Role,
+        n: int,
+        qty: Decimal | None,
+        px: Decimal | None,
+        at_ms: int,
+        untold: bool = False,
+    ) -> None:
         """Fill an order, all that is left of it unless told otherwise."""
         if role is Role.STOP_LOSS and self.capabilities.position_stop:
             self._fill_position_stop(qty, px, at_ms)
-            return
-        order = self.order(role, n)
-        assert order.status.live, f"{role} {n} is {order.status}: it cannot fill"
-        self._fill_order(order, role, qty, px, at_ms)
+        else:
+            order = self.order(role, n)
+            assert order.status.live, f"{role} {n} is {order.status}: it cannot fill"
+            self._fill_order(order, role, qty, px, at_ms)
+        if untold:
+            self.untold.append(self.fills.pop())
+
+    def tell(self) -> None:
+        """Show the fills that were not shown yet."""
+        self.fills += self.untold
+        self.untold = []
 
     def report(self, role: Role, n: int, px: Decimal | None, at_ms: int) -> None:
         """Report, after the end of an order, that the rest of it had filled before."""
@@ -191,7 +209,7 @@ class Book:
     ) -> None:
         wanted = order.leaves_qty if qty is None else qty
         assert wanted <= order.leaves_qty, f"{order} has not that much left"
-        done = min(wanted, self.held) if order.reduce_only else wanted
+        done = min(wanted, max(ZERO, self.held)) if order.reduce_only else wanted
         maker = order.type is OrderType.LIMIT
         price = px or order.price or order.trigger_px or self.quote.last
         if done:
@@ -214,24 +232,77 @@ class Book:
     ) -> None:
         entry = role is Role.ENTRY
         rate = self.fees.maker if maker else self.fees.taker
-        self.fills.append(
-            Fill(
-                f"f{len(self.fills) + 1}",
-                cid,
-                self.direction.entry_side if entry else self.direction.exit_side,
-                price,
-                qty,
-                price * qty * rate,
-                Liquidity.MAKER if maker else Liquidity.TAKER,
-                at_ms,
-                by_position_stop=not cid,
-            )
+        fill = Fill(
+            f"f{len(self.fills) + len(self.untold) + 1}",
+            cid,
+            self.direction.entry_side if entry else self.direction.exit_side,
+            price,
+            qty,
+            price * qty * rate,
+            Liquidity.MAKER if maker else Liquidity.TAKER,
+            at_ms,
+            by_position_stop=not cid,
         )
+        self.fills.append(fill)
+        self._move(qty if entry else -qty, price)
+
+    def _move(self, change: Decimal, price: Decimal) -> None:
+        """Move the position, and its cost by its average where it shrinks."""
         average = self.cost / self.held if self.held else ZERO
-        self.held += qty if entry else -qty
-        self.cost += qty * (price if entry else -average)
-        if not self.held:
+        grows = change > ZERO or self.held + change < ZERO
+        self.held += change
+        self.cost = (
+            self.held * price
+            if self.held < ZERO
+            else self.cost + change * (price if grows else average)
+        )
+        if self.held <= ZERO:
             self.stop = None
+
+    def others(
+        self, qty: Decimal, px: Decimal | None, at_ms: int, *, grows: bool, shown: bool
+    ) -> None:
+        """Let somebody else's order, or the venue itself, trade on the position."""
+        direction, price = self.direction, px or self.quote.last
+        if shown:
+            side = direction.entry_side if grows else direction.exit_side
+            name = f"f{len(self.fills) + len(self.untold) + 1}"
+            self.fills.append(Fill(name, "", side, price, qty, ZERO, Liquidity.TAKER, at_ms))
+        self._move(qty if grows else -qty, price)
+
+    def person_cancels(self, role: Role, n: int) -> None:
+        """Let a person cancel an order of ours, or remove the position's stop."""
+        if role is Role.STOP_LOSS and self.capabilities.position_stop:
+            self.stop = None
+            return
+        self.end(role, n, OrderStatus.CANCELLED)
+        self._touched(role, n)
+
+    def person_moves(self, role: Role, n: int, qty: Decimal | None, px: Decimal | None) -> None:
+        """Let a person change an order of ours, or the position's stop."""
+        assert px is None or px % self.instrument.tick == 0, f"{px}: off the tick"
+        if role is Role.STOP_LOSS and self.capabilities.position_stop:
+            assert px is not None, "the position's stop has no size"
+            self.stop = PositionStop(px, by_person=True)
+            return
+        order = self.order(role, n)
+        assert order.status.live, f"{role} {n} is {order.status}: it cannot be moved"
+        if qty is not None:
+            order = replace(order, qty=order.filled_qty + qty)
+        if px is not None:
+            what = "price" if order.trigger_px is None else "trigger_px"
+            order = replace(order, **{what: px})
+        self.orders[order.client_order_id] = order
+        self._touched(role, n)
+
+    def _touched(self, role: Role, n: int) -> None:
+        order = self.order(role, n)
+        self.orders[order.client_order_id] = replace(order, by_person=True)
+
+    def revive_stop(self) -> None:
+        """Let the conditional stop before the present one rest again."""
+        before = [cid for cid, order in self.orders.items() if order.type in ON_A_PRICE][-2]
+        self.orders[before] = replace(self.orders[before], status=OrderStatus.OPEN)
 
     def end(self, role: Role, n: int, status: OrderStatus) -> None:
         """End an order, or change its status, without a fill."""

@@ -45,11 +45,12 @@ EQUIVALENT = (
         "entry), so a fill always changes what there is to share, and folding shares too.",
     ),
     Equivalent(
-        rf"E6 {ENTERING} entry_filled late&keep_late: without recompute_break_even",
+        rf"(E6 {ENTERING} entry_filled late&keep_late|M1 {ENTERING} foreign_grown merges): "
+        r"without recompute_break_even",
         "Break-even is not fixed before TP1, so there is nothing to count anew.",
     ),
     Equivalent(
-        r"E6 (TP1_HIT|STOP_AT_BREAK_EVEN) entry_filled late&keep_late: "
+        r"(E6|M1) (TP1_HIT|STOP_AT_BREAK_EVEN) (entry_filled late&keep_late|foreign_grown merges): "
         r"owe_break_even for stop_to_held",
         "The instruction before has just counted break-even from the same books.",
     ),
@@ -58,7 +59,7 @@ EQUIVALENT = (
         "Nothing else is held in CLOSED, so all that is held is the late quantity.",
     ),
     Equivalent(
-        r"(E6|T4) .*!held: stop_until_flat for cancel_stop",
+        r"(E6|T4|M2|H2) .*!held: stop_until_flat for cancel_stop",
         "Nothing is held: both drop the stop.",
     ),
     Equivalent(
@@ -66,7 +67,36 @@ EQUIVALENT = (
         "A stop that is seen to rest has its refusals forgotten: it is never spent and resting.",
     ),
     Equivalent(
-        r"S3 .*: stop_until_flat for set_stop",
-        "A loosened stop is looked for only while something is held.",
+        r"(S3 .*|H2 HALTED stop_loosened|S2 .* stop_overdue !closes_naked): "
+        r"stop_until_flat for set_stop",
+        "A stop is found loosened, or missed, only while something is held.",
+    ),
+    Equivalent(
+        r"S1 CLOSING exit_ended third_try&!blind: whatever blind",
+        "Who has been refused every second for a minute has been refused more than three times.",
+    ),
+    Equivalent(
+        r"P2 .*: fold_rungs for share_rungs",
+        "What a person cancels was open, so the other rungs sum to less and folding shares too.",
+    ),
+    Equivalent(
+        r"M1 .* foreign_grown merges: fold_rungs for share_rungs",
+        "A merge adds to what there is to share, so folding shares too.",
+    ),
+    Equivalent(
+        r"H1 CLOSING exit_ended blind: without cancel_entries|"
+        r"H2 HALTED stop_refused passed&!stop_rests: without cancel_entries",
+        "No entry works in this state; the row is taken on a venue's answer, and what it asks for "
+        "leaves with the next poll.",
+    ),
+    Equivalent(
+        r"H2 HALTED stop_triggered !held: "
+        r"(stop_to_held|stop_to_break_even|owe_break_even|stop_again) for cancel_stop",
+        "Each declares the stop for nothing; one that has filled is not missed.",
+    ),
+    Equivalent(
+        r"H2 HALTED flat_and_clear: (without|share_rungs for|fold_rungs for) cancel_rungs",
+        "Only a ladder of which nothing had filled is found flat without an event that left "
+        "nothing, and its rungs were never placed.",
     ),
 )

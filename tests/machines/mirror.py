@@ -13,7 +13,11 @@ from machines.spec import Anchor, EntrySpec, Price
 from machines.words import ZERO, Direction, Fees, plain
 from tests.machines.script import Script, Step, tidy
 
-PRICE = re.compile(r"(?<=@ )[\d.]+|(?<=market )[\d.]+|(?<=opened at )[\d.]+|(?<=back to )[\d.]+")
+PRICE = re.compile(
+    "|".join(
+        rf"(?<={word} )[\d.]+" for word in ("@", "market", "opened at", "back to", "break-even")
+    )
+)
 OTHER = {Direction.LONG: Direction.SHORT, Direction.SHORT: Direction.LONG}
 
 

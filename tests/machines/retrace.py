@@ -5,13 +5,16 @@ event counted and the ladder that the row left.
 """
 
 import msgspec
+from msgspec.structs import replace
 
-from machines import observe
+from machines import detectors, observe, outside
+from machines.dispatch import Turn
+from machines.flights import resolve
 from machines.grammar import Row
-from machines.ladder import Ladder
+from machines.ladder import DeclaredOrder, Ladder
 from machines.position import step
 from machines.recipes import Instruction, Moment
-from machines.words import Capabilities, Event, OutcomeKind
+from machines.words import Capabilities, Event, OutcomeKind, Trigger
 from tests.machines.scenario import Answer, Polled
 
 
@@ -24,13 +27,20 @@ class Taken(msgspec.Struct, frozen=True):
     after: Ladder
 
 
-NOTES = {"sent_stops", "flights", "intents"}
-"""What `core` notes of what it sends; no event and no row writes there."""
+NOTES = {
+    "sent_stops", "flights", "intents",
+    "naked_since_ms", "naked_found_ms", "naked_told", "unprotected_ms",
+}  # fmt: skip
+"""What `core` notes of what it sends and of cover; no event and no row writes there."""
 
 
 def edited(ladder: Ladder) -> dict[str, object]:
     """Return all of a ladder that events and rows may change."""
-    return {name: getattr(ladder, name) for name in ladder.__struct_fields__ if name not in NOTES}
+    found = {name: getattr(ladder, name) for name in ladder.__struct_fields__ if name not in NOTES}
+    for name in ("entries", "rungs", "exits"):
+        orders: tuple[DeclaredOrder, ...] = getattr(ladder, name)
+        found[name] = [replace(order, sent_px=(), end_asked=False) for order in orders]
+    return found
 
 
 class Retrace:
@@ -40,19 +50,25 @@ class Retrace:
         self.polled = polled
         self.rows: list[Taken] = []
         self.ladder = polled.before
-        self._events(observe.scene(polled.view, polled.quote, polled.now_ms, capabilities))
+        self._events(
+            observe.scene(polled.view, polled.quote, polled.now_ms, capabilities, polled.read_ms)
+        )
         assert edited(self.ladder) == edited(polled.done.ladder)
         for answer in polled.answers:
             self._answer(answer)
 
     def _events(self, here: observe.Scene) -> None:
         sent = len(self.polled.before.exits)
+        turn = Turn(here.now_ms, here.capabilities.window_ms)
+        self.ladder = resolve(self.ladder, here, turn)
         for fill in observe.fill_events(self.ladder, here):
             counted, event = observe.count_fill(self.ladder, fill, here)
             self._take(counted, event, sent)
         for event in self.polled.asked:
+            if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
+                self.ladder = outside.settle(self.ladder, here)
             self._take(self.ladder, event, sent)
-        for states, detect in observe.DETECTORS:
+        for states, detect in detectors.DETECTORS:
             if self.ladder.state in states:
                 counted, events = detect(self.ladder, here)
                 self.ladder = counted

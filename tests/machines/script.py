@@ -15,9 +15,9 @@
     …
 
 The header is the plan and the venue (`HEADER`). A line with `>` says what happens, several things
-of one poll joined by semicolons (`tests.machines.scenario` lists the verbs); the lines below it say
-exactly what follows: rows, mutations indented, in order; or `nothing`. Lines with `=` say what the
-book shows then.
+of one poll joined by semicolons (`tests.machines.happenings` lists the verbs); the lines below it
+say exactly what follows: rows, mutations indented, in order; or `nothing`. Lines with `=` say what
+the book shows then.
 """
 
 import re
@@ -33,6 +33,7 @@ from machines.spec import (
     EntrySpec,
     LadderSpec,
     LateEntry,
+    NakedPolicy,
     Price,
     Rounding,
     RoundingSpec,
@@ -135,6 +136,8 @@ HEADER: dict[str, Callable[[list[str]], dict[str, object]]] = {
     "step_stop": lambda _: {"step_stop": True},
     "instrument": lambda words: {"instrument": _instrument(words)},
     "fees": lambda words: {"fees": Fees(**_pairs(words))},
+    "naked_policy": lambda words: {"naked_policy": NakedPolicy(words[0])},
+    "external_growth": lambda words: {"external_growth": words[0]},
     "conditional": lambda _: {"position_stop": False},
 }
 """Header lines by their first word. `conditional stop`: the venue has no stop of the position."""

@@ -17,7 +17,22 @@ from machines.spec import (
     Price,
     WhenBehind,
 )
-from machines.words import ZERO, Capabilities, Direction, Fees, Instrument, Key, Quote, Role
+from machines.words import (
+    ZERO,
+    Capabilities,
+    Direction,
+    Fees,
+    Fill,
+    Instrument,
+    Key,
+    Liquidity,
+    Quote,
+    Role,
+    Side,
+    View,
+)
+
+ONE = Decimal(1)
 
 BTC = Instrument("BTCUSDT", Decimal("0.1"), Decimal("0.001"), Decimal("0.001"), Decimal(5))
 FEES = Fees(Decimal("0.0002"), Decimal("0.00055"))
@@ -110,7 +125,7 @@ def test_plan_when_sound_then_has_no_fault(spec: LadderSpec) -> None:
             LONG,
             AVERAGE | {"stop": px("-0.5%")[0]},
             [
-                "stop = -0.500%: is 103679.000, inside the entries; a long's stop lies below all "
+                "stop = -0.5%: is 103679.000, inside the entries; a long's stop lies below all "
                 "of them (103500.0)"
             ],
         ),
@@ -118,7 +133,7 @@ def test_plan_when_sound_then_has_no_fault(spec: LadderSpec) -> None:
             LONG,
             AVERAGE | {"targets": px("-1%", "2%", "3%", "4%")},
             [
-                "targets[1] = -1.00%: is 102864.0, on the wrong side; a long's targets lie above "
+                "targets[1] = -1%: is 102864.0, on the wrong side; a long's targets lie above "
                 "its entries (104200)"
             ],
         ),
@@ -192,7 +207,10 @@ def test_plan_when_the_market_is_already_there_then_is_refused(
 
 
 def test_ladder_when_opened_then_waits_for_its_acceptance() -> None:
-    ladder = open_ladder(LONG, BYBIT, KEY, quote("104200"), 7, ("f1",))
+    fill = Fill("f1", "", Side.BUY, ONE, ONE, ZERO, Liquidity.MAKER, 0)
+    view = View(KEY, ONE, ONE, fills=(fill,))
+    ladder = open_ladder(LONG, BYBIT, KEY, quote("104200"), 7, view)
+    assert ladder.foreign_qty == ONE
     assert ladder.state is State.NEW
     assert [e.price for e in ladder.entries] == [Decimal(104_000), Decimal(103_500), None]
     assert [r.qty for r in ladder.rungs] == [ZERO] * 4

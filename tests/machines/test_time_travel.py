@@ -13,7 +13,8 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from machines.ladder import Ladder, State
-from tests.machines.scenario import START_MS, Run
+from tests.machines.happenings import START_MS
+from tests.machines.scenario import Run
 from tests.machines.script import Step, parse
 
 PLAN = """

@@ -10,7 +10,8 @@ from machines import observe
 from machines.ladder import State
 from machines.watch import Watch, watch
 from machines.words import Quote
-from tests.machines.scenario import SCENARIOS, START_MS, Polled, Run
+from tests.machines.happenings import START_MS
+from tests.machines.scenario import SCENARIOS, Polled, Run
 from tests.machines.script import Step, parse, read
 from tests.machines.untraced import untraced
 from tests.machines.walk import Walk
@@ -56,7 +57,11 @@ TTL_MS = 86_400_000
         ("nothing_fills_in_time", 1, Watch(every_poll=True, trading_ms=240 * 60_000)),
         ("nothing_fills_in_time", 2, Watch(trading_ms=240 * 60_000)),
         ("target_is_touched_before_any_fill", 1, Watch(every_poll=True, trading_ms=TTL_MS)),
-        ("entries_fill_one_by_one", 2, Watch(every_poll=True)),  # its stop has not been seen yet
+        (
+            "entries_fill_one_by_one",
+            2,
+            Watch(True, START_MS + 1_000),
+        ),  # its stop has not been seen yet
         ("entries_fill_one_by_one", 5, Watch()),
         ("every_target_is_hit", 4, Watch(every_poll=True)),
         ("every_target_is_hit", 5, Watch()),
@@ -72,7 +77,7 @@ def test_ladder_when_asked_when_to_look_again_then_says_so(
 
 def test_rest_of_a_stop_when_it_is_to_be_chased_then_that_is_the_time() -> None:
     found = after("stop_fires_fully_filled", 4)
-    assert found == Watch(every_poll=True, at_ms=START_MS + 24_000 + 2_000)
+    assert found == Watch(every_poll=True, at_ms=START_MS + 24_000 + 1_000)
 
 
 def test_refused_rung_when_its_pause_runs_then_its_end_is_the_time() -> None:

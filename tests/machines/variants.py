@@ -24,6 +24,7 @@ Spot = tuple[str, str, tuple[bool, ...]]
 """A state, a trigger and the facts that decide it."""
 
 INSTRUCTIONS = tuple(one for one in vars(recipes).values() if isinstance(one, Instruction))
+"""What may be swapped in. Those of `machines.adopt` speak of what a person did: in no other row."""
 
 
 def matched(row: Cell[Instruction], state: str) -> list[Spot]:

@@ -35,7 +35,8 @@ from machines.words import (
     plain,
 )
 from tests.machines.book import ACCEPTED, refused
-from tests.machines.scenario import SHORT, Polled, Run, mutation_name
+from tests.machines.happenings import SHORT, mutation_name
+from tests.machines.scenario import Polled, Run
 from tests.machines.script import Script, Step
 
 GRIDS = (
@@ -106,10 +107,10 @@ class Meddled(Run):
         self.calm = False
         self.meddling: list[str] = []
 
-    def _send(self, mutation: Mutation) -> Outcome:
+    def take(self, mutation: Mutation) -> Outcome | None:
         chance = 1 if self.calm else self.random.random()
         if chance > 0.15:
-            return super()._send(mutation)
+            return super().take(mutation)
         name = mutation_name(mutation)
         if chance > 0.1:
             self.meddling.append(f"lose {name}")

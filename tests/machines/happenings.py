@@ -1,0 +1,278 @@
+"""What can happen in a scenario (the words after `>`), and the world it happens to.
+
+opened at 104500              the plan meets this market; always the first
+12s later | at 239:59         time passes; the second counts from the opening
+market 104400 | 104400 / 104400.5   the last price; or bid and ask, the last at the bid
+market silent | unknown       no newer price arrives; no price at all
+fill entry 1 [QTY] [@ PRICE]  likewise tp 1, exit 1, stop
+untold fill tp 1 [QTY]        order and position show it, the list of fills does not yet
+told                          now it does
+late report of entry 2        it had filled before its end, and that is told only now
+end entry 2 cancelled         the venue's word for an order: also rejected, expired, suspended,
+                              triggered, unknown, open, filled (amended down to what had filled)
+stop gone | stop back to P    the position's stop vanishes; an older one is there again
+twin stop                     the conditional stop before the present one rests again
+position not visible | visible again   exits and stops are refused until it is
+read began 3s ago             this poll's view is as old as that
+
+person cancels tp 2           likewise entry 1, stop
+person moves tp 2 @ PRICE     likewise entry 1 [QTY] @ PRICE, stop @ PRICE
+others add QTY [@ PRICE]      somebody else's trade, or the venue's (ADL), grows the position;
+others take QTY [@ PRICE]     makes it smaller; `unseen`: no fill of it is shown
+asked exit | release | stop @ PRICE    a decision, where HALTED takes it
+
+refuse cancel entry 2 [WHY]   refuse what this poll sends; likewise place, amend, set_stop
+lose set_stop                 accept what this poll sends, and do nothing
+busy set_stop                 turn it away unread
+unsure | garbled | cut set_stop [landed]   no answer, a senseless one, or we die before it
+set_stop lands                what was lost, or its answer, takes effect only now
+restart                       we start again from what the books say
+
+we book 0.33                  stands in for a booking (B1): entries cancelled, part sold
+we cancel entry 2             stands in for the rule that cancels an entry beyond the stop
+nothing                       a poll of its own
+"""
+
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from machines.dispatch import Turn
+from machines.flights import restarted
+from machines.ladder import DeclaredOrder, Ladder, Standing
+from machines.planning import Setting, open_ladder, refuse_at_start
+from machines.words import (
+    ZERO,
+    AmendOrder,
+    CancelOrder,
+    Event,
+    Mutation,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    OutcomeKind,
+    PlaceOrder,
+    PositionStop,
+    Quote,
+    Refusal,
+    Role,
+    SetStop,
+    Trigger,
+)
+from tests.machines.book import ACCEPTED, Book, refused
+from tests.machines.script import Misread, Script, duration_ms
+
+START_MS = 1_748_736_000_000
+"""When every scenario opens: 2025-06-01 00:00 UTC."""
+ROLES = {"entry": Role.ENTRY, "tp": Role.TAKE_PROFIT, "stop": Role.STOP_LOSS, "exit": Role.EXIT}
+SHORT = {role: word for word, role in ROLES.items()}
+NO_ANSWER = {
+    "lose": ACCEPTED,
+    "busy": Outcome(OutcomeKind.BUSY),
+    "unsure": Outcome(OutcomeKind.UNSURE),
+    "garbled": Outcome(OutcomeKind.MALFORMED),
+    "cut": None,
+}
+
+
+class Said(msgspec.Struct):
+    """What the venue will say to one request of this poll; None is nothing, for we are dead."""
+
+    op: str
+    outcome: Outcome | None
+    lands: bool = False
+    used: bool = False
+
+
+def mutation_name(mutation: Mutation) -> str:
+    """Name a mutation without its numbers: `set_stop`, `cancel entry 2`, `amend stop`."""
+    if isinstance(mutation, SetStop):
+        return "set_stop"
+    op = {PlaceOrder: "place", AmendOrder: "amend", CancelOrder: "cancel"}[type(mutation)]
+    word = SHORT[mutation.role]
+    return f"{op} {word}" if mutation.role is Role.STOP_LOSS else f"{op} {word} {mutation.n}"
+
+
+def amounts(words: list[str]) -> tuple[Decimal | None, Decimal | None]:
+    """Read `[QTY] [@ PRICE]`."""
+    px = Decimal(words[words.index("@") + 1]) if "@" in words else None
+    qty = Decimal(words[0]) if words and words[0] != "@" else None
+    return qty, px
+
+
+class World:
+    """The venue, the clock, the market and the ladder of one scenario."""
+
+    def __init__(self, script: Script) -> None:
+        spec = script.spec
+        self.script = script
+        self.book = Book(spec.side, script.instrument, script.fees, script.position_stop)
+        self.now_ms = START_MS
+        self.read_ms: int | None = None
+        self.ladder: Ladder | None = None
+        self.quote_ms: int | None = None
+        self.blind = False
+        self.said: list[Said] = []
+        self.limbo: list[Mutation] = []
+        """Sent, and not landed: it may land yet."""
+        self.asked: tuple[Event, ...] = ()
+
+    def quote(self) -> Quote | None:
+        if self.blind:
+            return None
+        at_ms = self.now_ms if self.quote_ms is None else self.quote_ms
+        return replace(self.book.quote, at_ms=at_ms, trading_ms=self.now_ms - START_MS)
+
+    def take(self, mutation: Mutation) -> Outcome | None:
+        """Answer a request as this poll was told to, else as the book does."""
+        name = mutation_name(mutation)
+        for said in self.said:
+            if not said.used and f"{name} ".startswith(f"{said.op} "):
+                said.used = True
+                if said.lands:
+                    self.book.apply(mutation)
+                else:
+                    self.limbo.append(mutation)
+                return said.outcome
+        return self.book.apply(mutation)
+
+    def happen(self, words: list[str]) -> None:
+        match words:
+            case ["nothing"]:
+                pass
+            case ["opened", "at", px]:
+                self._open(Decimal(px))
+            case [time, "later"]:
+                self.now_ms += duration_ms(time)
+            case ["at", time]:
+                self.now_ms = START_MS + duration_ms(time)
+            case ["read", "began", time, "ago"]:
+                self.read_ms = self.now_ms - duration_ms(time)
+            case ["market", *market]:
+                self._market(market)
+            case ["refuse", *rest]:
+                self._refuse(rest)
+            case ["lose" | "busy" | "unsure" | "garbled" | "cut" as verb, *rest]:
+                lands = rest[-1] == "landed"
+                op = " ".join(rest[:-1] if lands else rest)
+                self.said.append(Said(op, NO_ANSWER[verb], lands))
+            case ["restart"]:
+                turn = Turn(self.now_ms, self.book.capabilities.window_ms)
+                self.ladder = restarted(self._ladder(), turn)
+            case ["asked", *rest]:
+                self._ask(rest)
+            case ["we", "book", qty]:
+                self._book(Decimal(qty))
+            case ["we", "cancel", "entry", n]:
+                self._cancel(int(n))
+            case _:
+                self._at_venue(words)
+
+    def _at_venue(self, words: list[str]) -> None:
+        book = self.book
+        match words:
+            case ["fill", *rest]:
+                book.fill(*self._order(rest), *amounts(rest), self.now_ms)
+            case ["untold", "fill", *rest]:
+                book.fill(*self._order(rest), *amounts(rest), self.now_ms, untold=True)
+            case ["told"]:
+                book.tell()
+            case ["end", *rest]:
+                book.end(*self._order(rest), OrderStatus(rest[0]))
+            case ["late", "report", "of", word, n]:
+                book.report(ROLES[word], int(n), None, self.now_ms)
+            case ["stop", "gone"]:
+                book.stop = None
+            case ["stop", "back", "to", px]:
+                book.stop = PositionStop(Decimal(px))
+            case ["twin", "stop"]:
+                book.revive_stop()
+            case ["position", "not", "visible"] | ["position", "visible", "again"]:
+                book.visible = words[1] == "visible"
+            case ["person", "cancels", *rest]:
+                book.person_cancels(*self._order(rest))
+            case ["person", "moves", *rest]:
+                book.person_moves(*self._order(rest), *amounts(rest))
+            case ["others", "add" | "take" as verb, *rest]:
+                qty, px = amounts(rest)
+                shown = "unseen" not in rest
+                book.others(qty or ZERO, px, self.now_ms, grows=verb == "add", shown=shown)
+            case [*op, "lands"]:
+                self._land(" ".join(op))
+            case _:
+                raise Misread(f"{' '.join(words)}: nobody knows what that means")
+
+    def _order(self, words: list[str]) -> tuple[Role, int]:
+        """Take `entry 2` or `stop` off the front of what is said."""
+        word = words.pop(0)
+        if word not in ROLES:
+            raise Misread(f"{word}: is no order ({', '.join(ROLES)})")
+        role = ROLES[word]
+        return role, 1 if role is Role.STOP_LOSS else int(words.pop(0))
+
+    def _ladder(self) -> Ladder:
+        assert self.ladder is not None, "a scenario opens first"
+        return self.ladder
+
+    def _land(self, op: str) -> None:
+        for mutation in self.limbo:
+            if mutation_name(mutation) == op:
+                self.limbo.remove(mutation)
+                self.book.apply(mutation)
+                return
+        raise Misread(f"{op} was never lost")
+
+    def _ask(self, words: list[str]) -> None:
+        trigger = Trigger({"stop": "stop_move"}.get(words[0], words[0]) + "_decided")
+        event = Event(trigger, self.now_ms, by_person=True, price=amounts(words[1:])[1])
+        if trigger is Trigger.STOP_MOVE_DECIDED:
+            event = replace(event, role=Role.STOP_LOSS, n=1)
+        self.asked = (*self.asked, event)
+
+    def _open(self, last: Decimal) -> None:
+        script, book = self.script, self.book
+        book.quote = Quote(script.instrument.symbol, last, self.now_ms, 0)
+        setting = Setting(script.instrument, script.fees, book.capabilities)
+        faults = refuse_at_start(script.spec, book.quote, setting, book.view())
+        if faults:
+            raise Misread(f"the plan is refused: {'; '.join(faults)}")
+        self.ladder = open_ladder(
+            script.spec, setting, book.key, book.quote, self.now_ms, book.view()
+        )
+        self.asked = (Event(Trigger.PLAN_ACCEPTED, self.now_ms),)
+
+    def _market(self, words: list[str]) -> None:
+        self.blind, self.quote_ms = False, None
+        match words:
+            case ["unknown"]:
+                self.blind = True
+            case ["silent"]:
+                self.quote_ms = self.now_ms
+            case [last]:
+                self.book.quote = replace(self.book.quote, last=Decimal(last), bid=None, ask=None)
+            case [bid, "/", ask]:
+                touch = {"bid": Decimal(bid), "ask": Decimal(ask)}
+                self.book.quote = replace(self.book.quote, last=touch["bid"], **touch)
+            case _:
+                raise Misread(f"market {' '.join(words)}: a price, two, `silent` or `unknown`")
+
+    def _refuse(self, words: list[str]) -> None:
+        why = words.pop() if words[-1] in set(Refusal) else Refusal.OTHER
+        self.said.append(Said(" ".join(words), refused(Refusal(why))))
+
+    def _cancel(self, *numbers: int) -> None:
+        ladder = self._ladder()
+        entries = tuple(
+            replace(entry, qty=ZERO, standing=Standing.CANCELLED)
+            if entry.n in numbers and entry.working
+            else entry
+            for entry in ladder.entries
+        )
+        self.ladder = replace(ladder, entries=entries)
+
+    def _book(self, qty: Decimal) -> None:
+        self._cancel(*(entry.n for entry in self._ladder().entries))
+        ladder = self._ladder()
+        order = DeclaredOrder(Role.EXIT, len(ladder.exits) + 1, OrderType.MARKET, qty)
+        self.ladder = replace(ladder, exits=(*ladder.exits, order))
