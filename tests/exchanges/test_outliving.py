@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 
 from exchanges.errors import VenueFileBusy
 from exchanges.feeds import walk
-from exchanges.simulated import Act, Deed, record
-from machines.words import OrderType, PlaceOrder, Refusal, Role
+from exchanges.simulated import Act, Deed, Product, Session, record
+from machines.words import ExitStyle, OrderType, PlaceOrder, Refusal, Role
 from tests.exchanges.desk import (
     ACCEPTED,
     BTC,
@@ -44,8 +45,21 @@ from tests.exchanges.venue_files import (
     written,
 )
 
+VARIED = "".join(
+    f"{line} {n % 5 * 2}\n" for n, line in enumerate(WILD.strip().splitlines(), start=2)
+)
 ONE, TWO = Key("paper", SYMBOL, "one"), Key("paper", SYMBOL, "two")
 SIDES, PRICES, NUMBERS = st.sampled_from([BUY, SELL]), st.integers(92, 107), st.integers(0, 5)
+TYPES = st.sampled_from([OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_MARKET])
+PAIRS: dict[str, object] = {
+    "exits": ExitStyle.PAIRS,
+    "product": Product.NRML,
+    "session": Session.parse("05:30-05:40 Asia/Kolkata"),
+    "fill_share": Decimal("0.5"),
+}
+"""A session that ends within the bars, whose volume is sometimes too small."""
+POOLED: dict[str, object] = {}
+STYLES = st.sampled_from([POOLED, PAIRS])
 ACTS = [
     Act(Deed.BUY, SYMBOL, "one", qty=Decimal(2)),
     Act(Deed.SELL, SYMBOL, "one", qty=Decimal(1)),
@@ -68,6 +82,9 @@ DEEDS = st.lists(
         st.tuples(st.just("amend"), NUMBERS, st.integers(1, 3), PRICES),
         st.tuples(st.just("cancel"), NUMBERS),
         st.tuples(st.just("act"), st.sampled_from(ACTS)),
+        st.tuples(st.just("stop_limit"), SIDES, st.integers(1, 3), PRICES, PRICES),
+        st.tuples(st.just("pair"), SIDES, st.integers(1, 3), st.integers(1, 6)),
+        st.tuples(st.just("convert"), NUMBERS, TYPES),
     ),
     min_size=5,
     max_size=25,
@@ -85,6 +102,16 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
         case ("limit" | "market" as kind, *rest):
             if getattr(desk, kind)(f"o{n}", *rest) == ACCEPTED:
                 return f"o{n}"
+        case ("stop_limit", *rest):
+            if desk.stop_limit(f"o{n}", *rest) == ACCEPTED:
+                return f"o{n}"
+        case ("pair", side, qty, away):
+            ways = (100 - away, 100 + away) if side is SELL else (100 + away, 100 - away)
+            legs = [(way, way) for way in ways]
+            if desk.pair(f"o{n}", side, qty, *legs) == ACCEPTED:
+                return f"o{n}"
+        case ("convert", number, kind):
+            desk.amend(f"o{number}", 1, 98, trigger_px=97, kind=kind)
         case ("set_stop", price):
             desk.set_stop(price)
         case ("act", act):
@@ -94,22 +121,22 @@ def do(desk: Desk, n: int, deed: tuple[Any, ...]) -> str:
     return ""
 
 
-def two_keys(path: Path | None = None) -> Desk:
-    return Desk(WILD, settings(slots=Slots.PER_LADDER), key=ONE, path=path)
+def two_keys(path: Path | None = None, style: Mapping[str, object] = POOLED) -> Desk:
+    return Desk(VARIED, settings(slots=Slots.PER_LADDER, **style), key=ONE, path=path)
 
 
 # ---------------------------------------------------------------------------- it is all there
 
 
 @examples(max_examples=25)
-@given(DEEDS, st.integers(1, 6))
-@example([("limit", BUY, 1, 95), ("turn",), ("limit", BUY, 1, 95)], 3)
+@given(DEEDS, st.integers(1, 6), STYLES)
+@example([("limit", BUY, 1, 95), ("turn",), ("limit", BUY, 1, 95)], 3, POOLED)
 def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
-    deeds: list[tuple[Any, ...]], checkpoint_every: int
+    deeds: list[tuple[Any, ...]], checkpoint_every: int, style: dict[str, object]
 ) -> None:
     with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", checkpoint_every):
         path = Path(folder) / "venue.db"
-        desk = two_keys(path)
+        desk = two_keys(path, style)
         desk.bar()
         seen: list[tuple[Path, bytes, set[str], object]] = []
         accepted: set[str] = set()
@@ -120,7 +147,7 @@ def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
                 copy = image(path, f"{n}.db")
                 seen.append((copy, tree(desk.venue), accepted - {""}, desk.snapshot()))
         for copy, then, asked, shown in seen:
-            again = two_keys(copy)
+            again = two_keys(copy, style)
             assert tree(again.venue) == then
             assert again.venue.state.ids.keys() == asked
             assert again.snapshot() == shown
@@ -129,17 +156,17 @@ def test_venue_when_killed_after_any_commit_then_goes_on_from_exactly_there(
 
 
 @examples(max_examples=25)
-@given(DEEDS)
+@given(DEEDS, STYLES)
 def test_log_when_played_from_the_start_then_ends_in_the_same_bytes(
-    deeds: list[tuple[Any, ...]],
+    deeds: list[tuple[Any, ...]], style: dict[str, object]
 ) -> None:
     with TemporaryDirectory() as folder, patch.object(record, "CHECKPOINT_EVERY", 4):
         path = Path(folder) / "venue.db"
-        desk, memory = two_keys(path), two_keys()
+        desk, memory = two_keys(path, style), two_keys(None, style)
         for n, deed in enumerate(deeds):
             assert do(desk, n, deed) == do(memory, n, deed)
         desk.venue.close()
-        again, bare = two_keys(path), two_keys()
+        again, bare = two_keys(path, style), two_keys(None, style)
         assert again.venue._record.file is not None
         for entry in again.venue._record.file.entries(whole=True):
             bare.venue.replay(entry)
