@@ -22,13 +22,13 @@ class Books:
     """The latest order book, by Kite's ids and by ours."""
 
     def __init__(self) -> None:
-        self.reading = Reading([], [], [], [])
         self.given: Mapping[str, str] = {}
         """Client order ids of orders that carry no tag."""
         self.names: dict[str, str] = {}
         self.orders: dict[str, WireOrder] = {}
         """By client order id; twins by their own names."""
-        self._by_id: dict[str, WireOrder] = {}
+        self.by_id: dict[str, WireOrder] = {}
+        """By Kite's."""
         self._day = ""
         self._uneven_since_ms: int | None = None
 
@@ -38,7 +38,7 @@ class Books:
         ``day`` is the Indian day; the book begins empty with each.
         """
         if day == self._day:
-            fault = _goes_back(self._by_id, reading.orders)
+            fault = _goes_back(self.by_id, reading.orders)
             if fault:
                 return fault
         uneven = _uneven(reading.orders, reading.trades)
@@ -49,18 +49,16 @@ class Books:
             self._uneven_since_ms = now_ms
         return uneven if now_ms - self._uneven_since_ms < UNEVEN_MS else ""
 
-    def take(self, reading: Reading, day: str, given: Mapping[str, str]) -> None:
-        """Believe a reading. ``given`` names orders that carry no tag."""
-        self.take_orders(reading.orders, given)
-        self.reading = reading
+    def begin(self, day: str) -> None:
+        """Note that the book of a day has been believed."""
         self._day = day
 
-    def take_orders(self, orders: list[WireOrder], given: Mapping[str, str]) -> None:
-        """Believe an order book alone, read to find out what became of a request."""
+    def take(self, orders: list[WireOrder], given: Mapping[str, str]) -> None:
+        """Believe an order book. ``given`` names orders that carry no tag."""
         self.given = given
         self.names = name_orders(orders, given)
-        self._by_id = {order.order_id: order for order in orders}
-        self.orders = {name: self._by_id[order_id] for order_id, name in self.names.items()}
+        self.by_id = {order.order_id: order for order in orders}
+        self.orders = {name: self.by_id[order_id] for order_id, name in self.names.items()}
 
     @property
     def tags(self) -> set[str]:
@@ -72,7 +70,7 @@ class Books:
         return sum(
             (
                 order.quantity - order.filled_quantity
-                for order in self._by_id.values()
+                for order in self.by_id.values()
                 if is_live(order)
                 and order.transaction_type == side
                 and order.product == product

@@ -16,7 +16,7 @@ from exchanges.zerodha import charges, ist
 from exchanges.zerodha.asked import Asked, is_protected, is_stop
 from exchanges.zerodha.classify import refusal_of
 from exchanges.zerodha.instruments import Listing, Product
-from exchanges.zerodha.wire import WireHolding, WireOrder, WirePosition, WireTrade
+from exchanges.zerodha.wire import WireGtt, WireHolding, WireOrder, WirePosition, WireTrade
 from machines.words import (
     ZERO,
     Fill,
@@ -48,6 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
     trades: list[WireTrade]
     positions: list[WirePosition]
     holdings: list[WireHolding]
+    gtts: list[WireGtt] = []
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -60,6 +61,10 @@ class Desk(msgspec.Struct, frozen=True):
     """By symbol: when the last session's orders ended, or today's will."""
     names: Mapping[str, str] = {}
     """Client order ids of orders that carry no tag, by Kite's order id."""
+    fired: Mapping[str, Decimal | None] = {}
+    """Orders that a pair's leg has placed, by Kite's id: the stop's trigger, or None."""
+    pairs: Mapping[str, Sequence[Order]] = {}
+    """By symbol: pairs that wait, or whose order the book does not show."""
 
     def key(self, symbol: str) -> Key:
         """Name the position of a symbol."""
@@ -223,6 +228,17 @@ def _carried(kept: WireHolding, sold: Decimal) -> Decimal:
     return shown - sold
 
 
+def _as_asked(order: Order, desk: Desk) -> Order:
+    """Show what a pair's stop has placed as the stop that it is: Kite shows a plain limit."""
+    trigger_px = desk.fired.get(order.venue_order_id)
+    if trigger_px is None or order.type is not OrderType.LIMIT:
+        return order
+    status = OrderStatus.TRIGGERED if order.status is OrderStatus.OPEN else order.status
+    return msgspec.structs.replace(
+        order, type=OrderType.STOP_LIMIT, trigger_px=trigger_px, status=status
+    )
+
+
 def views(reading: Reading, desk: Desk, asked: Asked) -> dict[Key, View]:
     """Read every listed symbol's view of the account's product."""
     names = name_orders(reading.orders, desk.names)
@@ -231,6 +247,7 @@ def views(reading: Reading, desk: Desk, asked: Asked) -> dict[Key, View]:
         key = desk.key(symbol)
         here = _Here(listing, desk.product)
         orders = [order for order in reading.orders if here.has(order)]
+        close_ms = desk.closes[symbol]
         net, average = position_of(
             [each for each in reading.positions if here.has(each)],
             [each for each in reading.holdings if here.holds(each)],
@@ -239,9 +256,12 @@ def views(reading: Reading, desk: Desk, asked: Asked) -> dict[Key, View]:
             key=key,
             net_qty=net,
             avg_px=average,
-            orders=tuple(
-                order_of(order, names.get(order.order_id, ""), desk.closes[symbol], asked)
-                for order in sorted(orders, key=lambda each: each.order_id)
+            orders=(
+                *(
+                    _as_asked(order_of(order, names.get(order.order_id, ""), close_ms, asked), desk)
+                    for order in sorted(orders, key=lambda each: each.order_id)
+                ),
+                *desk.pairs.get(symbol, ()),
             ),
             fills=fills_of([each for each in reading.trades if here.has(each)], names, listing),
         )

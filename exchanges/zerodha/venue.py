@@ -15,33 +15,16 @@ import anyio
 from exchanges.errors import VenueUnavailable
 from exchanges.secrets import Secret
 from exchanges.zerodha import charges, ist, parse
-from exchanges.zerodha.asked import Asked
-from exchanges.zerodha.books import Books
 from exchanges.zerodha.capabilities import capabilities
-from exchanges.zerodha.client import AuthLost, Client, NotPermitted
-from exchanges.zerodha.instruments import (
-    Listing,
-    Product,
-    fno_names,
-    list_symbols,
-    split,
-)
-from exchanges.zerodha.limits import Kind
-from exchanges.zerodha.parse import Reading
+from exchanges.zerodha.client import AuthLost, Client
+from exchanges.zerodha.instruments import Listing, Product, fno_names, list_symbols, split
+from exchanges.zerodha.pair_sender import PairSender
+from exchanges.zerodha.parts import assemble
+from exchanges.zerodha.reader import Reader
 from exchanges.zerodha.render import Unsendable
-from exchanges.zerodha.sdk import Session
 from exchanges.zerodha.sender import Sender
-from exchanges.zerodha.sessions import read_calendar
-from exchanges.zerodha.settings import ZerodhaSettings, check
-from exchanges.zerodha.wire import (
-    WireHolding,
-    WireInstrument,
-    WireOrder,
-    WirePosition,
-    WirePositions,
-    WireQuote,
-    WireTrade,
-)
+from exchanges.zerodha.settings import Scheme, ZerodhaSettings, check
+from exchanges.zerodha.wire import WireInstrument
 from machines.words import (
     AmendOrder,
     CancelOrder,
@@ -61,8 +44,6 @@ from machines.words import (
     View,
 )
 
-_TRIES = 3
-_QUOTE_EVERY_MS = 1_000
 _DOUBTFUL = (OutcomeKind.UNSURE, OutcomeKind.MALFORMED)
 
 
@@ -85,23 +66,25 @@ class ZerodhaVenue:
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
+        self._parts = parts = assemble(settings, client, listings, now_ms)
+        self._now_ms = now_ms
         self.client = client
         self.listings = listings
-        self._now_ms = now_ms
-        self.calendar = read_calendar(settings.calendar)
+        self.calendar = parts.calendar
         self._capabilities = capabilities(settings.product, settings.scheme)
         self._instruments = {name: each.instrument for name, each in listings.items()}
-        self._books = Books()
-        self._asked = Asked()
-        self._sender = Sender(
-            client, self._books, self._asked, settings.product, listings, self.calendar, now_ms
+        self._reader = Reader(
+            client,
+            parts.books,
+            [listing.quote_key for listing in listings.values()],
+            now_ms,
+            holdings=settings.product is Product.CNC,
+            gtts=settings.scheme is Scheme.A,
         )
-        self._quotes: dict[str, WireQuote] = {}
-        self._quoted_ms = 0
-        self.quotes_allowed = True
-        """The account's plan includes quotes; false once Kite has said no."""
-        self.health = Health.UP
+        self._sender = Sender(parts)
+        self._pair_sender = PairSender(parts)
         self._views: dict[Key, View] = {}
+        self.health = Health.UP
 
     @classmethod
     async def open(
@@ -132,10 +115,15 @@ class ZerodhaVenue:
                 settings.product,
                 fno_names(rows.get("NFO", ())),
             )
+            return cls(settings, client, listings, now_ms)
         except BaseException:
             client.close()
             raise
-        return cls(settings, client, listings, now_ms)
+
+    @property
+    def quotes_allowed(self) -> bool:
+        """Tell whether the account's plan includes quotes, as far as Kite has said."""
+        return self._reader.quotes_allowed
 
     def close(self) -> None:
         """Close the connections."""
@@ -208,81 +196,27 @@ class ZerodhaVenue:
 
     async def _snapshot(self) -> Snapshot:
         started_ms = self._now_ms()
-        day = f"{ist.day_of(started_ms)}"
-        reading, doubt = None, ""
-        for _ in range(_TRIES):
-            reading, doubt = await self._read(day)
-            if not doubt:
-                break
-        if reading is None or doubt:
-            raise VenueUnavailable(doubt)
-        self._books.take(reading, day, {})
-        self._sender.see(started_ms)
-        views = parse.views(reading, self._desk(started_ms), self._asked)
-        self._asked.see(reading.orders)
+        reading = await self._reader.read()
+        self._parts.pairs.see(reading.gtts, started_ms)
+        self._parts.books.take(reading.orders, self._parts.pairs.names)
+        self._parts.attempts.see(self._parts.books.tags | self._parts.pairs.tags, started_ms)
+        self._sender.see()
+        views = parse.views(reading, self._desk(started_ms), self._parts.asked)
+        self._parts.asked.see(reading.orders)
         # The same object while nothing has changed: whoever polls then need not look at it.
         for key, view in views.items():
             if self._views.get(key) != view:
                 self._views[key] = view
-        self._sender.views = self._views
+        self._parts.guard.views = self._views
+        quotes = self._pair_sender.quotes = self._shown_quotes()
         self.health = Health.UP
         return Snapshot(
             account=self.account,
             started_ms=started_ms,
             as_of_ms=self._now_ms(),
             views=dict(self._views),
-            quotes=self._shown_quotes(),
+            quotes=quotes,
         )
-
-    async def _read(self, day: str) -> tuple[Reading, str]:
-        """Read orders, then all else at one time, then orders again."""
-        before = await self.client.read(_orders, list[WireOrder])
-        rest = _Rest()
-        async with anyio.create_task_group() as tasks:
-            for part in (self._read_trades, self._read_positions, self._read_quotes):
-                tasks.start_soon(part, rest)
-            if self._settings.product is Product.CNC:
-                tasks.start_soon(self._read_holdings, rest)
-        if rest.error is not None:
-            raise rest.error
-        after = await self.client.read(_orders, list[WireOrder])
-        reading = Reading(after, rest.trades, rest.positions, rest.holdings)
-        if before != after:
-            return reading, "the order book changed while it was read"
-        return reading, self._books.doubt(reading, day, self._now_ms())
-
-    async def _read_trades(self, rest: _Rest) -> None:
-        with rest:
-            rest.trades = await self.client.read(lambda s: s.trades(), list[WireTrade])
-
-    async def _read_positions(self, rest: _Rest) -> None:
-        with rest:
-            found = await self.client.read(lambda s: s.positions(), WirePositions)
-            rest.positions = found.net
-
-    async def _read_holdings(self, rest: _Rest) -> None:
-        with rest:
-            rest.holdings = await self.client.read(lambda s: s.holdings(), list[WireHolding])
-
-    async def _read_quotes(self, rest: _Rest) -> None:
-        """Read prices if it is time; without them orders are looked after all the same."""
-        now_ms = self._now_ms()
-        if not self.quotes_allowed or now_ms - self._quoted_ms < _QUOTE_EVERY_MS:
-            return
-        names = sorted({listing.quote_key for listing in self.listings.values()})
-        with rest:
-            try:
-                found = await self.client.read(
-                    lambda session: session.quote(*names), dict[str, WireQuote], Kind.QUOTE
-                )
-            except NotPermitted:
-                self.quotes_allowed = False
-            except AuthLost:
-                raise
-            except VenueUnavailable:
-                return  # the older ones age, and are unknown after 15 s
-            else:
-                self._quotes, self._quoted_ms = found, self._now_ms()
 
     def _desk(self, now_ms: int) -> parse.Desk:
         closes: dict[str, int] = {}
@@ -290,12 +224,23 @@ class ZerodhaVenue:
             session = self.calendar.session(listing.market, ist.day_of(now_ms))
             # Without a session today whatever ended has ended with an earlier one.
             closes[symbol] = 0 if session is None else session.close_ms
-        return parse.Desk(self.account, self._settings.product, self.listings, closes)
+        return parse.Desk(
+            self.account,
+            self._settings.product,
+            self.listings,
+            closes,
+            names=self._parts.pairs.names,
+            fired={each: fired.trigger_px for each, fired in self._parts.pairs.fired.items()},
+            pairs={
+                symbol: self._parts.pairs.orders(symbol, self._parts.books.by_id, now_ms)
+                for symbol in self.listings
+            },
+        )
 
     def _shown_quotes(self) -> dict[str, Quote]:
         shown: dict[str, Quote] = {}
         for symbol, listing in self.listings.items():
-            quote = self._quotes.get(listing.quote_key)
+            quote = self._reader.quotes.get(listing.quote_key)
             if quote is None or quote.last_price <= 0:
                 continue
             now_ms = self._now_ms()
@@ -306,7 +251,7 @@ class ZerodhaVenue:
             shown[symbol] = Quote(
                 symbol=symbol,
                 last=quote.last_price,
-                at_ms=self._quoted_ms,
+                at_ms=self._reader.quoted_ms,
                 trading_ms=self.calendar.trading_ms(market, now_ms),
                 bid=bids[0].price if bids and bids[0].price > 0 else None,
                 ask=asks[0].price if asks and asks[0].price > 0 else None,
@@ -322,21 +267,36 @@ class ZerodhaVenue:
             text = f"symbol {mutation.key.symbol!r}: not traded by account {self.account}"
             return Outcome(OutcomeKind.REFUSED, Refusal.INVALID, text)
         try:
-            match mutation:
-                case SetStop() | PlacePair():
-                    text = f"{mutation.key.symbol}: not taken here: a stop is an order of its own"
-                    return Outcome(OutcomeKind.REFUSED, Refusal.INVALID, text)
-                case PlaceOrder():
-                    return await self._sender.place(mutation)
-                case AmendOrder():
-                    return await self._sender.modify(mutation)
-                case CancelOrder():
-                    return await self._sender.cancel(mutation)
+            return await self._route(mutation)
         except Unsendable as refused:
             return refused.outcome
         except VenueUnavailable as error:
             # Raised by a read that came before the request: nothing was sent.
             return Outcome(OutcomeKind.BUSY, None, str(error))
+
+    async def _route(self, mutation: Mutation) -> Outcome:
+        match mutation:
+            case PlacePair():
+                if self._settings.scheme is Scheme.A:
+                    return await self._pair_sender.place(mutation)
+                text = f"pair {mutation.client_order_id}: there are none in scheme "
+                text += self._settings.scheme.value
+                return Outcome(OutcomeKind.REFUSED, Refusal.INVALID, text)
+            case PlaceOrder():
+                return await self._sender.place(mutation)
+            case AmendOrder():
+                waiting = self._parts.pairs.active(mutation.client_order_id)
+                if waiting is not None:
+                    return await self._pair_sender.modify(mutation, *waiting)
+                return await self._sender.modify(mutation)
+            case CancelOrder():
+                waiting = self._parts.pairs.active(mutation.client_order_id)
+                if waiting is not None:
+                    return await self._pair_sender.cancel(mutation, waiting[0])
+                return await self._sender.cancel(mutation)
+            case SetStop():
+                text = f"{mutation.key.symbol}: positions have no stop of their own at Zerodha"
+                return Outcome(OutcomeKind.REFUSED, Refusal.INVALID, text)
 
     async def _look_again(
         self, mutations: Sequence[Mutation], outcomes: list[Outcome]
@@ -354,6 +314,9 @@ class ZerodhaVenue:
             return outcomes
         try:
             tags = await self._sender.landed()
+            if any(isinstance(mutations[place], PlacePair) for place in doubtful):
+                self._parts.pairs.see(await self._reader.read_gtts(), self._now_ms())
+                tags |= self._parts.pairs.tags
         except VenueUnavailable:
             return outcomes
         for place in doubtful:
@@ -361,31 +324,6 @@ class ZerodhaVenue:
             if isinstance(mutation, PlaceOrder) and mutation.client_order_id in tags:
                 outcomes[place] = Outcome(OutcomeKind.ACCEPTED, None, outcomes[place].text)
         return outcomes
-
-
-class _Rest:
-    """What is read between the two looks at the order book; keeps the first error."""
-
-    def __init__(self) -> None:
-        self.trades: list[WireTrade] = []
-        self.positions: list[WirePosition] = []
-        self.holdings: list[WireHolding] = []
-        self.error: VenueUnavailable | None = None
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        # A task group would wrap it; what failed is wanted as it is.
-        if not isinstance(error, VenueUnavailable):
-            return False
-        if self.error is None or isinstance(error, AuthLost):
-            self.error = error
-        return True
-
-
-def _orders(session: Session) -> object:
-    return session.orders()
 
 
 async def _instruments(client: Client, exchange: str) -> list[WireInstrument]:
