@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchanges.feeds.bars import Bar, Feed
-from machines.words import ZERO, Fees, Key, OrderStatus, Side
+from exchanges.simulated import Product
+from machines.words import ZERO, ExitStyle, Fees, Key, OrderStatus, Side
 from tests.exchanges.desk import (
     ACCEPTED,
     BUY,
@@ -22,7 +23,7 @@ from tests.exchanges.desk import (
     Slots,
     settings,
 )
-from tests.exchanges.test_time import ACTIONS, act, feeds, minute
+from tests.exchanges.test_time import ACTIONS, STYLES, act, feeds, minute
 
 ODD = Fees(maker=Decimal("-0.00012345"), taker=Decimal("0.00055001"))
 
@@ -72,11 +73,19 @@ def test_money_when_nothing_was_traded_then_is_the_balance() -> None:
     assert desk.venue.realised(desk.key) == desk.venue.fees_paid(desk.key) == 0
 
 
-@given(feeds(), ACTIONS, st.sampled_from(["0", "0.0013"]))
+DELIVERY: dict[str, object] = {"exits": ExitStyle.PAIRS, "product": Product.CNC}
+
+
+@given(feeds(), ACTIONS, st.sampled_from(["0", "0.0013"]), st.sampled_from([*STYLES, DELIVERY]))
 def test_books_when_anything_happens_then_everything_adds_up(
-    feed: Feed, actions: list[tuple[int, str, str, int, int, bool, int]], slippage: str
+    feed: Feed,
+    actions: list[tuple[int, str, str, int, int, bool, int]],
+    slippage: str,
+    style: dict[str, object],
 ) -> None:
-    given = settings(fees={SYMBOL: ODD}, slippage=Decimal(slippage))
+    given = settings(fees={SYMBOL: ODD}, slippage=Decimal(slippage), **style)
+    if not given.pooled:  # or most would be refused
+        actions = [(*action[:5], False, action[6]) for action in actions]
     desk = Desk(feed, given)
     for number, action in enumerate(sorted(actions, key=lambda action: action[0])):
         desk.venue.advance(minute(action[0]))
@@ -84,6 +93,10 @@ def test_books_when_anything_happens_then_everything_adds_up(
         check(desk)
     desk.venue.advance(minute(1000))
     check(desk)
+
+
+def style_is_delivery(desk: Desk) -> bool:
+    return desk.venue._settings.bound and desk.venue._settings.product is Product.CNC
 
 
 def check(desk: Desk) -> None:
@@ -95,7 +108,10 @@ def check(desk: Desk) -> None:
         assert (book.avg_px > 0) is (book.net_qty != 0)
         assert len({fill.fill_id for fill in book.fills}) == len(book.fills)
         last = desk.snapshot().quotes[SYMBOL].last
-        for working in [*book.live.values(), *([book.stop] if book.stop else [])]:
+        if style_is_delivery(desk):
+            assert book.working_qty(SELL) <= book.net_qty
+        waiting = [*book.live.values(), *([book.stop] if book.stop else [])]
+        for working in [*waiting, *(pair.target for pair in waiting if pair.target)]:
             # Whatever rests has not been reached by the last price.
             assert working.px < last if working.falling else working.px > last
             assert not working.gone
