@@ -19,14 +19,8 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
+from controller.codes import FINE, IN_USE, INTERNAL, STORAGE_FAILED, WRONG_INPUT
 from machines.errors import InvalidSpec, RungkeeperError
-
-FINE = 0
-CHECK_FAILED = 1
-WRONG_INPUT = 2
-IN_USE = 3
-STORAGE_FAILED = 4
-INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 
 _EPILOG = """\b
 Exit codes:
@@ -137,6 +131,24 @@ def history(
         from controller import cmd_history
 
         return cmd_history.history(name, config, as_json=as_json)
+
+    _finish(work)
+
+
+@app.command()
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A position, or a plan that repeats.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how every position stands, also while a controller runs."""
+
+    def work() -> int:
+        from controller import cmd_status
+
+        return cmd_status.status(name, config, as_json=as_json)
 
     _finish(work)
 

@@ -16,9 +16,8 @@ from typing import cast
 import msgspec
 
 from controller import journal
-from controller.app import demo_config
-from controller.config import ControllerSettings, load
 from controller.config_values import meant
+from controller.demo import state_file
 from controller.journal import Record
 from machines.errors import InvalidSpec
 
@@ -33,9 +32,7 @@ def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
 
     *Raises*: InvalidSpec when there is no state file, or nothing of that name in it.
     """
-    path = _of_the_last_run() if config is None else load(config).controller.state
-    if not path.is_file():
-        raise InvalidSpec([f"{path}: there is no such state file; `rungkeeper run` writes it"])
+    path = state_file(config)
     write = as_json_line if as_json else as_line
     try:
         for record in _named(journal.read(path), name, path):
@@ -44,12 +41,6 @@ def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
     except BrokenPipeError:  # the reader has seen enough: `rungkeeper history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def _of_the_last_run() -> Path:
-    """Return the usual state file, or the demonstration's where that alone is there."""
-    usual, shown = ControllerSettings().state, demo_config().controller.state
-    return shown if shown.is_file() and not usual.is_file() else usual
 
 
 def _named(records: Iterator[Record], name: str | None, path: Path) -> Iterator[Record]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import typer
 
-from controller import app
+from controller.accounts import build_account, never_starts, setting_of
+from controller.accounts import start_px as start_px_of
 from controller.config import Config, load
 from controller.config_values import Wrong, meant, positive
 from controller.render import short
@@ -75,7 +76,7 @@ def _chosen(config: Config, name: str | None) -> list[LadderSpec]:
 def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -> list[Shown]:
     used = {spec.account for spec in specs}
     accounts = {
-        name: app.build_account(settings, config.base_dir)
+        name: build_account(settings, config.base_dir)
         for name, settings in config.accounts.items()
         if name in used
     }
@@ -83,11 +84,11 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
     faults: list[str] = []
     for spec in specs:
         account = accounts[spec.account]
-        if late := app.never_starts(account, spec):
+        if late := never_starts(account, spec):
             faults += [_placed(config, spec, fault) for fault in late]
             continue
-        start_px = app.start_px(account, spec)
-        setting = app.setting_of(account, spec.symbol)
+        start_px = start_px_of(account, spec)
+        setting = setting_of(account, spec.symbol)
         try:
             found = preview_plan(spec, start_px, setting, filled)
             shown.append(Shown(spec, start_px, _warned(spec, found, start_px, setting)))

@@ -11,12 +11,13 @@ from controller import app
 from controller.config import Config, load
 from controller.config_values import Wrong
 from controller.config_values import speed as read_speed
+from controller.demo import demo_config
 from machines.errors import InvalidSpec
 
 
 def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
     """Run until the feed ends or a signal comes; return the exit code."""
-    config = app.demo_config() if path is None else load(path)
+    config = demo_config() if path is None else load(path)
     if speed is not None:
         config = _paced(config, _read_pace(speed))
     return app.run(config, quiet=quiet, fresh=path is None)

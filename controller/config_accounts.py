@@ -35,7 +35,15 @@ from controller.config_values import (
     speed,
     text,
 )
-from exchanges.simulated import Fault, Faults, PricePath, Slots, faults_from
+from exchanges.simulated import (
+    Fault,
+    Faults,
+    Oversell,
+    PricePath,
+    Product,
+    Slots,
+    faults_from,
+)
 from exchanges.simulated.settings import FINEST
 from machines.errors import InvalidSpec
 from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
@@ -54,21 +62,6 @@ class VenueName(enum.StrEnum):
     SIMULATED = "simulated"
     BYBIT = "bybit"
     ZERODHA = "zerodha"
-
-
-class Oversell(enum.StrEnum):
-    """What a venue without reduce-only does with a sale of more than is held."""
-
-    REFUSE = "refuse"
-    SHORT = "short"
-
-
-class Product(enum.StrEnum):
-    """Zerodha's products, for per-rung exits and pairs."""
-
-    CNC = "CNC"
-    MIS = "MIS"
-    NRML = "NRML"
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,8 +57,6 @@ _PRICE = 'a price like "104000" or a percentage like "-1.5%"'
 
 # Fields of features that do not exist yet: the step that brings them, and what is allowed today.
 _LATER = {
-    "naked_policy": (2, 'allowed today: "close"'),
-    "external_growth": (2, "leave it out"),
     "max_qty": (4, 'allowed today: "1.25"'),
     "max_scalings": (4, "allowed today: 1"),
     "scale_after_tp1": (4, "allowed today: false"),

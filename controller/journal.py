@@ -1,8 +1,9 @@
 """The journal: what happened, which row was taken, what was sent; appended before it is sent.
 
 SQLite through apsw, WAL, ``synchronous=FULL``; one writer per state file, held by ``flock``. Each
-record carries a hash of the one before it. Reading is open to anybody while a controller runs.
-Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
+record carries a hash of the one before it, checked when the file is opened to write. After a
+failure nothing more is accepted: the file says what is known. Reading is open to anybody while a
+controller runs. Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ CREATE TABLE journal (
     chain BLOB NOT NULL,
     UNIQUE (stream, ver)
 ) STRICT;
+CREATE INDEX states ON journal (stream, seq) WHERE state IS NOT NULL;
 """
 _TABLES = {"meta", "journal"}
 _INSERT = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -72,6 +74,14 @@ class Record(msgspec.Struct, frozen=True):
     data: dict[str, object]
 
 
+class Saved(msgspec.Struct, frozen=True):
+    """A ladder as its last record left it, encoded."""
+
+    position: str
+    at_ms: int
+    state: bytes
+
+
 class Journal:
     """The one writer of a state file.
 
@@ -82,17 +92,24 @@ class Journal:
     def __init__(self, path: Path, *, epoch: int = 1, fresh: bool = False) -> None:
         self._path = path
         self._epoch = epoch
+        self._failed = ""
         self._lock = _lock(path)
         if fresh:
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         try:
             self._db = _open(path)
-            last = next(self._db.rows(_LAST), None)
-            self._seq, self._chain = _tail(last)
+            self._seq, self._chain = verify(self._db, path)
             self._vers = {str(s): _int(v) for s, v in self._db.rows(_LAST_VERS)}
         except sqlite.Error as error:
-            raise JournalError(f"state {path}: cannot be opened: {error}") from error
+            sqlite.let_go(self._lock)
+            raise JournalError(
+                f"state {path}: cannot be read: {error}; nothing was sent. Keep the file, restore "
+                "a copy, or name another and adopt what is open"
+            ) from error
+        except JournalError:
+            sqlite.let_go(self._lock)
+            raise
 
     @property
     def records(self) -> int:
@@ -106,6 +123,8 @@ class Journal:
         """
         if not drafts:
             return
+        if self._failed:
+            raise JournalError(self._failed)
         seq, chain, vers = self._seq, self._chain, dict[str, int]()
         rows: list[sqlite.Row] = []
         for draft in drafts:
@@ -123,9 +142,27 @@ class Journal:
             with self._db.transaction():
                 self._db.run_many(_INSERT, rows)
         except sqlite.Error as error:
-            raise JournalError(f"state {self._path}: cannot be written: {error}") from error
+            self._failed = (
+                f"state {self._path}: cannot be written: {error}; nothing more is sent. What rests "
+                "at the venues stays; free the disk or repair it and start again"
+            )
+            raise JournalError(self._failed) from error
         self._seq, self._chain = seq, chain
         self._vers.update(vers)
+
+    def latest(self) -> Iterator[Saved]:
+        """Return each ladder as its last record left it, in the order they were opened."""
+        return _latest(self._db)
+
+    def find(self, kind: str, text: str) -> Iterator[Record]:
+        """Yield the records of a kind whose body contains ``text``, in order."""
+        sql = f"{_SELECT} WHERE kind = ? AND instr(body, ?) ORDER BY seq"
+        return (_record(row) for row in self._db.rows(sql, (kind, text)))
+
+    def last_ms(self, account: str) -> int:
+        """Return the time of an account's last record; zero when there is none."""
+        sql = "SELECT coalesce(max(wall_ms), 0) FROM journal WHERE account = ?"
+        return _int(next(self._db.rows(sql, (account,)))[0])
 
     def close(self) -> None:
         """Close the file and let it go."""
@@ -133,7 +170,13 @@ class Journal:
         sqlite.let_go(self._lock)
 
 
-_LAST = "SELECT seq, chain FROM journal ORDER BY seq DESC LIMIT 1"
+_SELECT = "SELECT seq, wall_ms, account, stream, ladder, kind, body FROM journal"
+_LATEST = """
+SELECT stream, wall_ms, state FROM journal
+WHERE seq IN (SELECT max(seq) FROM journal WHERE state IS NOT NULL GROUP BY stream)
+ORDER BY (SELECT j.seq FROM journal j WHERE j.stream = journal.stream AND j.ver = 1)
+"""
+_CHAIN = "SELECT seq, stream, ver, wall_ms, kind, body, state, chain FROM journal ORDER BY seq"
 _LAST_VERS = "SELECT stream, max(ver) FROM journal GROUP BY stream"
 
 
@@ -142,12 +185,22 @@ def _int(value: sqlite.Value) -> int:
     return value
 
 
-def _tail(last: sqlite.Row | None) -> tuple[int, bytes]:
-    if last is None:
-        return 0, b""
-    seq, chain = last
-    assert isinstance(seq, int)
-    assert isinstance(chain, bytes)
+def verify(db: Database, path: Path) -> tuple[int, bytes]:
+    """Check every record against the one before it; return the last number and hash.
+
+    *Raises*: JournalError naming the first record that does not follow.
+    """
+    seq, chain = 0, b""
+    for found in db.rows(_CHAIN):
+        at, stream, ver, at_ms, kind, body, state, linked = found
+        text = None if state is None else str(state)
+        chain = link(chain, str(stream), _int(ver), _int(at_ms), str(kind), str(body), text)
+        seq += 1
+        if at != seq or linked != chain:
+            raise JournalError(
+                f"state {path}: record {seq} was altered or is missing; nothing was sent. Restore "
+                "a copy, or name another file and adopt what is open"
+            )
     return seq, chain
 
 
@@ -185,6 +238,24 @@ def _open(path: Path) -> Database:
     return db
 
 
+def _latest(db: Database) -> Iterator[Saved]:
+    for stream, at_ms, state in db.rows(_LATEST):
+        yield Saved(str(stream), _int(at_ms), str(state).encode())
+
+
+def read_latest(path: Path) -> list[Saved]:
+    """Read each ladder as its last record left it, without disturbing a running controller.
+
+    *Raises*: JournalError when there is no such file or it is not a journal.
+    """
+    if not path.is_file():
+        raise JournalError(f"state {path}: no such file; `rungkeeper run` writes it")
+    try:
+        return list(_latest(Database(path, read_only=True)))
+    except sqlite.Error as error:
+        raise JournalError(f"state {path}: cannot be read: {error}") from error
+
+
 def read(path: Path, positions: Iterable[str] = ()) -> Iterator[Record]:
     """Read the records in order, without disturbing a running controller.
 
@@ -192,7 +263,7 @@ def read(path: Path, positions: Iterable[str] = ()) -> Iterator[Record]:
     """
     if not path.is_file():
         raise JournalError(f"state {path}: no such file; `rungkeeper run` writes it")
-    sql = "SELECT seq, wall_ms, account, stream, ladder, kind, body FROM journal"
+    sql = _SELECT
     names = list(positions)
     if names:
         sql += f" WHERE stream IN ({','.join('?' * len(names))})"

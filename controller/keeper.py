@@ -1,7 +1,8 @@
 """Keeps one account's ladders right: poll → advance → journal → send, until nothing changes.
 
-The only place where a ladder meets a venue. Every act is written before it is sent; the next poll
-judges what came of it. Knows no venue by name and no row by label.
+The only place where a ladder meets a venue. Every act is durable before it is sent; the next poll
+judges what came of it. A poll that fails, or that began before our last write was answered, says
+nothing (DESIGN laws 4 and 5). Knows no venue by name and no row by label.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from controller.alerts import OnAlert, no_alert
 from controller.journal import Draft, Journal
-from controller.records import Scribe
+from controller.openings import Openings, Waiting, busy_refusal
+from controller.records import Scribe, refusal_draft
+from controller.supervisor import supervised
+from exchanges.errors import VenueUnavailable
 from exchanges.venue import Venue
 from machines import core, observe
 from machines.dispatch import Flight
-from machines.errors import BrokenInvariant, ForbiddenTransition
 from machines.grammar import Row
 from machines.ladder import Ladder, State
 from machines.planning import Setting, open_ladder, refuse_at_start
-from machines.spec import LadderSpec, WhenBusy
 from machines.watch import Watch, watch
 from machines.words import Event, Key, Outcome, Quote, Snapshot, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
+NAKED_ALERT_MS = 5_000
+"""SPEC §4: unprotected time is alerted at 5 s."""
 
 
 class Kept(msgspec.Struct):
@@ -38,15 +43,36 @@ class Kept(msgspec.Struct):
     """The label of the row that led to CLOSING."""
     parked: str = ""
     """Why it is not managed any more; empty while it is."""
+    naked_told_ms: int | None = None
+    """The span of unprotected time that a person has heard of."""
 
 
-class Waiting(msgspec.Struct):
-    """A plan that has not started."""
+OnChange = Callable[[Kept, int], None]
+"""Called when a ladder has taken a row, with UTC ms."""
 
-    spec: LadderSpec
-    runs: int = 0
-    last_run: str = ""
-    """The name of its latest run; a repeat waits until that is closed."""
+
+def no_change(kept: Kept, now_ms: int) -> None:
+    """Let a change pass unseen."""
+    del kept, now_ms
+
+
+class Work:
+    """What one round has found to be written and sent."""
+
+    def __init__(self, snapshot: Snapshot, now_ms: int) -> None:
+        self.snapshot = snapshot
+        self.now_ms = now_ms
+        self.drafts: list[Draft] = []
+        self.sends: list[tuple[Kept, Flight]] = []
+        self.moved = False
+
+    def quote(self, key: Key) -> Quote | None:
+        """Return the price of a key's symbol."""
+        return self.snapshot.quotes.get(key.symbol)
+
+    def view(self, key: Key) -> View:
+        """Return what the venue holds for a key."""
+        return self.snapshot.views.get(key) or View(key)
 
 
 class Keeper:
@@ -56,45 +82,60 @@ class Keeper:
         self,
         venue: Venue,
         journal: Journal,
-        plans: Sequence[LadderSpec],
-        on_change: Callable[[Kept, int], None] | None = None,
+        plans: Sequence[Waiting],
+        kept: Sequence[Kept] = (),
+        on_change: OnChange = no_change,
+        on_alert: OnAlert = no_alert,
     ) -> None:
         self.venue = venue
-        self.kept: dict[str, Kept] = {}
-        self.waiting = [Waiting(plan) for plan in plans]
-        self.refused: list[str] = []
+        self.kept = {each.ladder.terms.spec.name: each for each in kept}
+        self.openings = Openings(plans)
+        self.down_since_ms: int | None = None
+        """Since when the venue has not answered."""
+        self.missed = False
+        """The last read told nothing: look again at the next poll."""
+        self.as_of_ms = 0
+        """When the last accepted snapshot was taken."""
         self._journal = journal
         self._on_change = on_change
+        self._on_alert = on_alert
+        self._settled_ms = 0
+        """When the last answer to a request of ours came: reads begun before are stale."""
+        self._last_closed: dict[Key, Kept] = {}
+
+    # ------------------------------------------------------------------------------- asking
 
     @property
     def open(self) -> list[Kept]:
-        """Return the ladders that are managed and not closed."""
+        """Return the ladders that are not closed."""
         return [k for k in self.kept.values() if k.ladder.state is not State.CLOSED]
 
+    @property
+    def watches(self) -> list[tuple[Ladder, Watch]]:
+        """Return what each managed ladder waits for."""
+        return [(k.ladder, k.watch) for k in self.open if not k.parked]
+
     def eager(self, now_ms: int) -> bool:
-        """Tell whether a plan may start at the next poll: it is due and waits for a price."""
-        return any((plan.spec.not_before_ms or 0) <= now_ms for plan in self._startable())
+        """Tell whether to look at the next poll anyway: a plan is due, or a read was missed."""
+        return self.missed or any(plan.due_ms <= now_ms for plan in self._startable())
 
     def starts_ms(self) -> list[int]:
         """Return when plans that wait for their time may start."""
-        return [plan.spec.not_before_ms or 0 for plan in self._startable()]
+        return [plan.due_ms for plan in self._startable()]
 
     def _startable(self) -> list[Waiting]:
-        """Return the plans that wait for nothing but a time or a price."""
         busy = {kept.ladder.terms.key for kept in self.open}
-        return [
-            plan
-            for plan in self.waiting
-            if not self._still_runs(plan) and self._key(plan) not in busy
-        ]
+        return self.openings.startable(lambda plan: self._key(plan) in busy, self._is_open)
 
-    def _still_runs(self, plan: Waiting) -> bool:
-        kept = self.kept.get(plan.last_run)
+    def _is_open(self, name: str) -> bool:
+        kept = self.kept.get(name)
         return kept is not None and kept.ladder.state is not State.CLOSED
 
     def _key(self, plan: Waiting) -> Key:
-        spec = _named(plan)
+        spec = plan.named()
         return self.venue.key_for(spec.symbol, spec.name, spec.side.value)
+
+    # ------------------------------------------------------------------------------- acting
 
     async def settle(self, now_ms: int) -> None:
         """Poll and act until nothing changes, at most `MAX_ROUNDS` times.
@@ -106,67 +147,122 @@ class Keeper:
                 return
 
     async def _round(self, now_ms: int) -> bool:
-        snapshot = await self.venue.snapshot(self._since_ms(now_ms))
-        drafts: list[Draft] = []
-        sends: list[tuple[Kept, Flight]] = []
-        moved = False
+        snapshot = await self._read(now_ms)
+        if snapshot is None:
+            return False
+        work = Work(snapshot, now_ms)
         for kept in [k for k in self.open if not k.parked]:
-            moved |= self._look(kept, snapshot, now_ms, drafts, sends)
-        moved |= self._start_plans(snapshot, now_ms, drafts, sends)
-        self._journal.append(drafts)
-        if sends:
-            outcomes = await self.venue.send([flight.mutation for _, flight in sends])
-            self._take_outcomes(sends, outcomes, snapshot, now_ms)
-        return moved
+            self._look(kept, work)
+        self._look_back(work)
+        self._start_plans(work)
+        self._journal.append(work.drafts)
+        if work.sends:
+            outcomes = await self.venue.send([flight.mutation for _, flight in work.sends])
+            self._settled_ms = now_ms
+            self._take_outcomes(work, outcomes)
+        return work.moved
 
-    def _since_ms(self, now_ms: int) -> int:
-        return min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
-
-    def _look(
-        self,
-        kept: Kept,
-        snapshot: Snapshot,
-        now_ms: int,
-        drafts: list[Draft],
-        sends: list[tuple[Kept, Flight]],
-    ) -> bool:
-        """Let one ladder see the snapshot; return whether anything is to be done."""
-        key = kept.ladder.terms.key
-        view = snapshot.views.get(key) or View(key)
-        quote = snapshot.quotes.get(key.symbol)
-        if view is kept.view and not _due(kept.watch, quote, now_ms):
-            return False
-        return self._advance(kept, view, quote, now_ms, drafts, sends)
-
-    def _advance(
-        self,
-        kept: Kept,
-        view: View,
-        quote: Quote | None,
-        now_ms: int,
-        drafts: list[Draft],
-        sends: list[tuple[Kept, Flight]],
-        asked: tuple[Event, ...] = (),
-    ) -> bool:
-        capabilities = self.venue.capabilities
-        scribe = Scribe(kept.ladder, now_ms)
+    async def _read(self, now_ms: int) -> Snapshot | None:
+        """Read the venue; nothing is learnt from a failed, a stale or an older read."""
+        self.missed = True
+        since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
         try:
-            done = core.advance(kept.ladder, view, quote, now_ms, capabilities, asked=asked)
-        except (ForbiddenTransition, BrokenInvariant) as error:
-            kept.parked = str(error)
-            scribe.alert(f"parked: {error}")
-            drafts += scribe.drafts
-            return False
-        kept.ladder = done.ladder
-        kept.view = view
-        here = observe.scene(view, quote, now_ms, capabilities)
+            snapshot = await self.venue.snapshot(since_ms)
+        except VenueUnavailable as error:
+            if self.down_since_ms is None:
+                self.down_since_ms = now_ms
+                self._on_alert(self.venue.account, f"venue away: {error}", now_ms)
+            return None
+        if snapshot.started_ms < max(now_ms, self._settled_ms, self.as_of_ms):
+            return (
+                None  # of an earlier moment than this one: it may show what we have changed since
+            )
+        if self.down_since_ms is not None:
+            seconds = (now_ms - self.down_since_ms) / 1000
+            self._on_alert(self.venue.account, f"venue back after {seconds:g} s", now_ms)
+        self.missed, self.down_since_ms = False, None
+        self.as_of_ms = snapshot.as_of_ms
+        return snapshot
+
+    def _look(self, kept: Kept, work: Work) -> None:
+        """Let one ladder see the snapshot, unless nothing that concerns it has changed."""
+        key = kept.ladder.terms.key
+        if work.view(key) is kept.view and not _due(kept.watch, work.quote(key), work.now_ms):
+            return
+        self._guarded(kept, work)
+
+    def _look_back(self, work: Work) -> None:
+        """Let the last closed ladder of a key see fills that come after its end (E6)."""
+        for key, kept in self._last_closed.items():
+            view = work.view(key)
+            if view is kept.view or kept.ladder.state is not State.CLOSED:
+                continue
+            here = observe.scene(view, None, work.now_ms, self.venue.capabilities)
+            kept.view = view
+            if any(True for _ in observe.fill_events(kept.ladder, here)):
+                self._guarded(kept, work)
+
+    def _guarded(self, kept: Kept, work: Work, asked: tuple[Event, ...] = ()) -> None:
+        """Advance one ladder; if that fails, halt it, and if that fails, park it."""
+        failed: list[str] = []
+        with supervised(failed.append):
+            self._advance(kept, work, asked)
+        if not failed:
+            return
+        halt = Event(Trigger.BOOKS_DISAGREED, work.now_ms, reason=f"failed: {failed[0]}")
+        with supervised(failed.append):
+            self._halt(kept, work, halt)
+        if len(failed) > 1:
+            kept.parked = failed[0]
+            scribe = Scribe(kept.ladder, work.now_ms)
+            scribe.alert(f"parked, nothing more is done for it: {failed[0]}")
+            self._file(kept, scribe, work)
+
+    def _halt(self, kept: Kept, work: Work, event: Event) -> None:
+        """Take H1 alone; what to send is planned at the next poll."""
+        done = core.take_one(kept.ladder, event, work.quote(kept.ladder.terms.key))
+        scribe = Scribe(kept.ladder, work.now_ms)
+        kept.ladder = done[0]
+        kept.watch = Watch(every_poll=True)
+        scribe.rows((done[1],), ())
+        scribe.state(kept.ladder)
+        self._file(kept, scribe, work)
+        self._tell(kept, (done[1],), work.now_ms)
+
+    def _advance(self, kept: Kept, work: Work, asked: tuple[Event, ...] = ()) -> None:
+        before, now_ms = kept.ladder, work.now_ms
+        view, quote = work.view(before.terms.key), work.quote(before.terms.key)
+        capabilities, read_ms = self.venue.capabilities, work.snapshot.started_ms
+        done = core.advance(
+            before, view, quote, now_ms, capabilities, asked=asked, started_ms=read_ms
+        )
+        here = observe.scene(view, quote, now_ms, capabilities, read_ms)
         kept.watch = watch(done.ladder, here)
+        kept.ladder, kept.view = done.ladder, view
+        scribe = Scribe(before, now_ms)
         scribe.rows(done.taken, done.repairs)
-        scribe.state(done.ladder)
-        drafts += scribe.drafts
-        sends += [(kept, flight) for flight in done.flights]
+        for flight in done.given_up:
+            scribe.gave_up(flight)
+        self._tell_naked(kept, scribe, now_ms)
+        if scribe.drafts or done.ladder.flights != before.flights:
+            scribe.state(done.ladder)
+        self._file(kept, scribe, work)
+        work.sends += [(kept, flight) for flight in done.flights]
+        work.moved |= done.ladder.flights != before.flights
+        work.moved |= any(isinstance(step.cell, Row) for step in done.taken)
         self._tell(kept, done.taken, now_ms)
-        return bool(done.taken or done.mutations)
+
+    def _file(self, kept: Kept, scribe: Scribe, work: Work) -> None:
+        work.drafts += scribe.drafts
+        for text in scribe.alerts:
+            self._on_alert(kept.ladder.terms.spec.name, text, work.now_ms)
+
+    def _tell_naked(self, kept: Kept, scribe: Scribe, now_ms: int) -> None:
+        since = kept.ladder.naked_since_ms
+        if since is None or now_ms - since < NAKED_ALERT_MS or kept.naked_told_ms == since:
+            return
+        kept.naked_told_ms = since
+        scribe.alert(f"unprotected for {(now_ms - since) / 1000:g} s: no stop rests")
 
     def _tell(self, kept: Kept, taken: Sequence[core.Taken], now_ms: int) -> None:
         """Note what a person would want to hear, and pass it on."""
@@ -175,116 +271,68 @@ class Keeper:
                 kept.last_row = f"{step.cell.label} {step.event.trigger.value}"
                 if step.after == State.CLOSING and step.before != State.CLOSING:
                     kept.closing_row = step.cell.label
-        if taken and self._on_change is not None:
+        if kept.ladder.state is State.CLOSED:
+            self._last_closed[kept.ladder.terms.key] = kept
+        if taken:
             self._on_change(kept, now_ms)
 
-    def _take_outcomes(
-        self,
-        sends: Sequence[tuple[Kept, Flight]],
-        outcomes: Sequence[Outcome],
-        snapshot: Snapshot,
-        now_ms: int,
-    ) -> None:
+    def _take_outcomes(self, work: Work, outcomes: Sequence[Outcome]) -> None:
         drafts: list[Draft] = []
         window_ms = self.venue.capabilities.window_ms
-        for (kept, flight), outcome in zip(sends, outcomes, strict=True):
-            quote = snapshot.quotes.get(kept.ladder.terms.key.symbol)
+        now_ms = work.now_ms
+        for (kept, flight), outcome in zip(work.sends, outcomes, strict=True):
+            quote = work.quote(kept.ladder.terms.key)
             scribe = Scribe(kept.ladder, now_ms)
             scribe.outcome(flight, outcome)
             ladder, taken = core.answer(
                 kept.ladder, flight.mutation, outcome, quote, now_ms, window_ms=window_ms
             )
-            if ladder is not kept.ladder:
-                kept.ladder = ladder
-                kept.watch = Watch(every_poll=True, at_ms=now_ms)
-                scribe.rows(taken, ())
-                scribe.state(ladder)
-                self._tell(kept, taken, now_ms)
+            kept.ladder = ladder
+            kept.watch = Watch(every_poll=True, at_ms=now_ms)
+            scribe.rows(taken, ())
+            scribe.state(ladder)
+            self._tell(kept, taken, now_ms)
             drafts += scribe.drafts
+            for text in scribe.alerts:
+                self._on_alert(ladder.terms.spec.name, text, now_ms)
         self._journal.append(drafts)
 
-    def _start_plans(
-        self,
-        snapshot: Snapshot,
-        now_ms: int,
-        drafts: list[Draft],
-        sends: list[tuple[Kept, Flight]],
-    ) -> bool:
-        moved = False
-        for plan in list(self.waiting):
-            quote = snapshot.quotes.get(plan.spec.symbol)
-            early = (plan.spec.not_before_ms or 0) > now_ms
-            if quote is None or early or self._still_runs(plan):
+    # ------------------------------------------------------------------------------ opening
+
+    def _start_plans(self, work: Work) -> None:
+        for plan in list(self.openings.waiting):
+            quote = work.snapshot.quotes.get(plan.spec.symbol)
+            if quote is None or plan.due_ms > work.now_ms or self._is_open(plan.last_run):
                 continue
-            spec = _named(plan)
             key = self._key(plan)
-            owner = self._owner(key)
-            if owner is not None:
-                self._busy(plan, owner, now_ms, drafts)
+            owner = next((k for k in self.open if k.ladder.terms.key == key), None)
+            if owner is None:
+                self._open(plan, key, quote, work)
+                work.moved = True
                 continue
-            self._open(plan, spec, key, snapshot, quote, now_ms, drafts, sends)
-            moved = True
-        return moved
+            refusal = busy_refusal(plan.spec, owner.ladder.terms.spec.name)
+            if refusal:
+                self._refuse(plan, refusal, work)
 
-    def _owner(self, key: Key) -> str | None:
-        for kept in self.open:
-            if kept.ladder.terms.key == key:
-                return kept.ladder.terms.spec.name
-        return None
+    def _refuse(self, plan: Waiting, text: str, work: Work) -> None:
+        self.openings.refuse(plan, text)
+        work.drafts.append(refusal_draft(plan.spec, text, work.now_ms))
 
-    def _busy(self, plan: Waiting, owner: str, now_ms: int, drafts: list[Draft]) -> None:
-        """Meet a live key: ``queue`` waits, anything else is refused."""
-        if plan.spec.when_busy is WhenBusy.QUEUE:
-            return
-        spec = plan.spec
-        text = (
-            f"{spec.name} refused: {spec.account} {spec.symbol} belongs to {owner}; "
-            'wait until it is closed, or set when_busy = "queue"'
-        )
-        self._refuse(plan, text, now_ms, drafts)
-
-    def _refuse(self, plan: Waiting, text: str, now_ms: int, drafts: list[Draft]) -> None:
-        self.waiting.remove(plan)
-        self.refused.append(text)
-        spec = plan.spec
-        drafts.append(Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", {"text": text}))
-
-    def _open(
-        self,
-        plan: Waiting,
-        spec: LadderSpec,
-        key: Key,
-        snapshot: Snapshot,
-        quote: Quote,
-        now_ms: int,
-        drafts: list[Draft],
-        sends: list[tuple[Kept, Flight]],
-    ) -> None:
+    def _open(self, plan: Waiting, key: Key, quote: Quote, work: Work) -> None:
+        spec = plan.named()
         symbol = spec.symbol
         setting = Setting(
             self.venue.instruments[symbol], self.venue.fees(symbol), self.venue.capabilities
         )
-        faults = refuse_at_start(spec, quote, setting)
+        view = work.view(key)
+        faults = refuse_at_start(spec, quote, setting, view)
         if faults:
-            self._refuse(plan, f"{spec.name} refused: {'; '.join(faults)}", now_ms, drafts)
+            self._refuse(plan, f"{spec.name} refused: {'; '.join(faults)}", work)
             return
-        plan.runs += 1
-        plan.last_run = spec.name
-        if spec.repeat is None:
-            self.waiting.remove(plan)
-        view = snapshot.views.get(key) or View(key)
-        seen = tuple(fill.fill_id for fill in view.fills)
-        ladder = open_ladder(spec, setting, key, quote, now_ms, seen)
+        self.openings.opened(plan, spec.name)
+        ladder = open_ladder(spec, setting, key, quote, work.now_ms, view)
         kept = self.kept[spec.name] = Kept(ladder, view, Watch())
-        accepted = Event(Trigger.PLAN_ACCEPTED, now_ms)
-        self._advance(kept, view, quote, now_ms, drafts, sends, asked=(accepted,))
-
-
-def _named(plan: Waiting) -> LadderSpec:
-    """Name a repeat's next run NAME-0001, …; a plan that runs once keeps its name."""
-    if plan.spec.repeat is None:
-        return plan.spec
-    return msgspec.structs.replace(plan.spec, name=f"{plan.spec.ladder}-{plan.runs + 1:04d}")
+        self._guarded(kept, work, asked=(Event(Trigger.PLAN_ACCEPTED, work.now_ms),))
 
 
 def _due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:

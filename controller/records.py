@@ -14,6 +14,7 @@ from machines.core import Taken
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
+from machines.spec import LadderSpec
 from machines.words import (
     AmendOrder,
     CancelOrder,
@@ -24,6 +25,7 @@ from machines.words import (
     OutcomeKind,
     PlaceOrder,
     Role,
+    Trigger,
     plain,
 )
 
@@ -65,6 +67,8 @@ class Scribe:
         self._ladder = ladder
         self._names = (at_ms, spec.account, spec.name, spec.ladder)
         self.drafts: list[Draft] = []
+        self.alerts: list[str] = []
+        """What a person should hear of, as sentences."""
 
     def _write(self, kind: str, data: dict[str, object], state: bytes | None = None) -> None:
         self.drafts.append(Draft(*self._names, kind, data, state))
@@ -74,10 +78,14 @@ class Scribe:
         for step in taken:
             if step.event.fill is not None:
                 self._write("fill", _fill(self._ladder, step.event))
+            if step.event.by_person:
+                self._write("person", _person(step.event))
+            if step.event.trigger in _EXTERNAL:
+                self._write("external", _external(step.event))
             if isinstance(step.cell, Row):
                 self._write("transition", _transition(step))
                 if step.cell.alert:
-                    self._write("alert", {"row": step.cell.label, "text": step.cell.says})
+                    self.alert(_sentence(step), row=step.cell.label)
         for step in taken:
             for flight in step.flights:
                 self._write("intent", _intent(flight))
@@ -92,15 +100,54 @@ class Scribe:
             data["text"] = outcome.text
         self._write("outcome", data)
 
-    def alert(self, text: str) -> None:
+    def gave_up(self, flight: Flight) -> None:
+        """Write that a request was tried too often: a dead letter (DESIGN law 8)."""
+        told = describe(flight.mutation)
+        text = f"gave up after {flight.tries} tries: {told['op']} {told['role']}"
+        self.alert(text, intent=flight.intent)
+
+    def alert(self, text: str, **more: str) -> None:
         """Write something a person should hear of."""
-        self._write("alert", {"text": text})
+        self._write("alert", {**more, "text": text})
+        self.alerts.append(text)
 
     def state(self, ladder: Ladder) -> None:
         """Put the resulting ladder on the last draft."""
         if self.drafts:
             encoded = msgspec.json.encode(ladder)
             self.drafts[-1] = msgspec.structs.replace(self.drafts[-1], state=encoded)
+
+
+def refusal_draft(spec: LadderSpec, text: str, now_ms: int) -> Draft:
+    """Write that a plan was refused at its start; it is not tried again after a restart."""
+    data: dict[str, object] = {"refused": True, "text": text}
+    return Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", data)
+
+
+def _sentence(step: Taken) -> str:
+    assert isinstance(step.cell, Row)
+    reason = step.event.reason
+    return f"{step.cell.says} ({reason})" if reason else step.cell.says
+
+
+_EXTERNAL = (Trigger.FOREIGN_GROWN, Trigger.FOREIGN_SHRUNK)
+
+
+def _person(event: Event) -> dict[str, object]:
+    assert event.role is not None
+    found: dict[str, object] = {"what": event.trigger.value, "role": event.role.value}
+    if event.role is Role.TAKE_PROFIT:
+        found["rung"] = event.n
+    elif event.role is Role.ENTRY:
+        found["n"] = event.n
+    _put(found, price=event.price, qty=event.qty or None)
+    return found
+
+
+def _external(event: Event) -> dict[str, object]:
+    found: dict[str, object] = {"what": event.trigger.value}
+    _put(found, qty=event.qty, price=event.price)
+    return found
 
 
 def _intent(flight: Flight) -> dict[str, object]:

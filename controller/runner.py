@@ -6,44 +6,48 @@ nothing of ours are passed over without waking anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from controller.accounts import Account
 from controller.clock import FeedClock
 from controller.keeper import Keeper
-from exchanges.feeds import Feed
-from exchanges.venue import FeedDriven
 
 
 class FeedRunner:
-    """One account's timetable on a feed. ``poll_ms`` None polls at every bar's close."""
+    """One account's timetable on a feed; without a poll interval it looks at every bar's close."""
 
     def __init__(
         self,
         keeper: Keeper,
-        venue: FeedDriven,
-        feeds: Mapping[str, Feed],
+        account: Account,
         clock: FeedClock,
         start_ms: int,
-        poll_ms: int | None,
+        resume_ms: int = 0,
     ) -> None:
-        self._feeds = feeds
+        self._feeds = account.feeds
         self._keeper = keeper
-        self._venue = venue
+        self._venue = account.venue
         self._clock = clock
-        self._poll_ms = poll_ms
+        self._poll_ms = account.settings.poll_ms
         self._anchor_ms = start_ms
+        self._resume_ms = resume_ms
+        """When an earlier run was last at work: looked at once more before anything else."""
         self._ticket = clock.join()
 
     async def run(self) -> None:
         """Keep the account until its feed ends."""
         try:
+            if self._resume_ms:
+                await self._turn(self._resume_ms)
             while (wake_ms := self.next_wake_ms()) is not None:
-                await self._clock.sleep_until_ms(wake_ms, self._ticket)
-                now_ms = self._clock.now_ms()
-                self._venue.advance(now_ms)
-                await self._keeper.settle(now_ms)
+                await self._turn(wake_ms)
         finally:
             self._clock.leave(self._ticket)
+
+    async def _turn(self, wake_ms: int) -> None:
+        """Wait, let the market move, then let the keeper look."""
+        await self._clock.sleep_until_ms(wake_ms, self._ticket)
+        now_ms = self._clock.now_ms()
+        self._venue.advance(now_ms)
+        await self._keeper.settle(now_ms)
 
     def next_wake_ms(self) -> int | None:
         """Return when to look next, or None when the feed has ended."""
@@ -51,9 +55,9 @@ class FeedRunner:
         if bar_ms is None:
             return None
         now_ms = self._clock.now_ms()
-        watches = [kept.watch for kept in self._keeper.open if not kept.parked]
-        exact = [w.at_ms for w in watches if w.at_ms is not None and w.at_ms > now_ms]
-        if any(w.every_poll for w in watches) or self._keeper.eager(now_ms):
+        watches = self._keeper.watches
+        exact = [w.at_ms for _, w in watches if w.at_ms is not None and w.at_ms > now_ms]
+        if any(w.every_poll for _, w in watches) or self._keeper.eager(now_ms):
             found = self._grid(bar_ms if self._poll_ms is None else now_ms + 1)
         else:
             found = self._next_change_ms(bar_ms)
@@ -62,10 +66,9 @@ class FeedRunner:
     def _next_change_ms(self, bar_ms: int) -> int:
         """Return the poll after the first bar that may change something, or a trading deadline."""
         limits: list[int] = self._keeper.starts_ms()
-        for kept in self._keeper.open:
-            due = kept.watch.trading_ms
-            if due is not None:
-                at_ms = self._when_traded_ms(kept.ladder.terms.key.symbol, due)
+        for ladder, watched in self._keeper.watches:
+            if watched.trading_ms is not None:
+                at_ms = self._when_traded_ms(ladder.terms.key.symbol, watched.trading_ms)
                 if at_ms is not None:
                     limits.append(at_ms)
         limit = min((at for at in limits if at >= bar_ms), default=None)
@@ -74,9 +77,7 @@ class FeedRunner:
 
     def _when_traded_ms(self, symbol: str, trading_ms: int) -> int | None:
         """Return when a feed's trading time reaches ``trading_ms``: on candles, bars count."""
-        feed = self._feeds[symbol]
-        bars = -(-trading_ms // feed.bar_ms)
-        return feed.times[bars - 1] if 0 < bars <= len(feed) else None
+        return self._feeds[symbol].when_traded_ms(trading_ms)
 
     def _grid(self, at_ms: int) -> int:
         """Return the first poll at or after a time."""

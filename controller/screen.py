@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from controller.alerts import log_alert
 from controller.keeper import Keeper, Kept
 from controller.render import PositionRow, console_for, live_table, summary_table
-from machines.ladder import Standing, State
+from controller.rows import row_of
+from machines.ladder import State
 
 _REFRESH_PER_SECOND = 8
 _ENDINGS = {
@@ -40,40 +42,15 @@ def ended_by(kept: Kept) -> str:
     return _ENDINGS.get(kept.closing_row, kept.closing_row)
 
 
-def row_of(kept: Kept) -> PositionRow:
-    """Show a kept ladder as one line of a table."""
-    ladder = kept.ladder
-    spec = ladder.terms.spec
-    stop = ladder.stop
-    closed = ladder.state is State.CLOSED  # nothing rests any more, hit or not
-    return PositionRow(
-        name=spec.name,
-        account=spec.account,
-        symbol=spec.symbol,
-        side=spec.side.value,
-        state=ladder.state.value,
-        held=ladder.held,
-        planned=spec.planned_qty,
-        entered=ladder.entered_qty,
-        avg_px=ladder.average_fill if ladder.entered_qty else None,
-        stop_px=stop.trigger_px if stop is not None else None,
-        break_even=ladder.break_even,
-        rungs=tuple(
-            (rung.standing is Standing.HIT, closed or rung.standing is Standing.OFF)
-            for rung in ladder.rungs
-        ),
-        realised=ladder.realised,
-        fees=ladder.fees,
-        last_event=kept.last_row,
-        reason=ended_by(kept),
-    )
+def _row(kept: Kept) -> PositionRow:
+    return row_of(kept.ladder, kept.last_row, ended_by(kept))
 
 
 class Screen:
     """Shows one run on one console."""
 
-    def __init__(self, keepers: Mapping[str, Keeper], *, quiet: bool) -> None:
-        self._keepers = keepers
+    def __init__(self, *, quiet: bool) -> None:
+        self._keepers: Mapping[str, Keeper] = {}
         self._console: Console = console_for(sys.stdout)
         self._lines = not quiet and not self._console.is_terminal
         self._live: Live | None = None
@@ -97,6 +74,14 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
+    def show(self, keepers: Mapping[str, Keeper]) -> None:
+        """Say whose ladders to show."""
+        self._keepers = keepers
+
+    def alert(self, name: str, text: str, at_ms: int) -> None:
+        """Hear of what a person should know: it goes to the log, above the live view."""
+        log_alert(name, text, at_ms)
+
     def changed(self, kept: Kept, now_ms: int) -> None:
         """Hear that a ladder took a row."""
         self._now_ms = now_ms
@@ -109,14 +94,14 @@ class Screen:
 
     def summary(self, notes: Iterable[str] = ()) -> None:
         """Print every position and the totals."""
-        rows = [row_of(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
+        rows = [_row(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
         self._console.print()
         self._console.print(summary_table(rows, width=self._console.width))
         for note in notes:
             self._console.print(note)
 
     def _table(self) -> Table:
-        rows = [row_of(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
+        rows = [_row(kept) for keeper in self._keepers.values() for kept in keeper.kept.values()]
         return live_table(
             rows, caption=stamp(self._now_ms) if self._now_ms else "", width=self._console.width
         )

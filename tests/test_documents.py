@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_group
 
 from controller import cli
-from controller.app import build_accounts
+from controller.accounts import build_accounts
 from controller.config import parse
 from machines.ladder import State
 from machines.position import ROWS

@@ -13,7 +13,7 @@ from controller.diagrams.charts import COMMAND, Chart, chart
 from controller.diagrams.dot import dot
 from controller.diagrams.markdown import markdown
 from controller.diagrams.mermaid import mermaid
-from machines import position
+from machines import dispatch, position
 from machines.facts import PREDICATES
 from machines.ladder import LIVE, State
 
@@ -30,6 +30,15 @@ CHARTS: tuple[Chart, ...] = (
             "before TP1": position.ENTERING,
             "after TP1": position.AFTER_TP1,
         },
+    ),
+    chart(
+        "dispatch",
+        "The life of a request",
+        dispatch.TABLE,
+        dispatch.Dispatch.INTENDED,
+        ends=dispatch.ENDED,
+        facts=dispatch.PREDICATES,
+        groups={"open": dispatch.OPEN},
     ),
 )
 

@@ -20,8 +20,11 @@ COMMAND = "rungkeeper diagram"
 HOW_TO_READ = "label · what happened [when] / what is declared, in order"
 NOTHING = "–"
 
-COLOURS = {"E": "#1f5fa8", "T": "#1b7a3d", "S": "#b3261e", "C": "#5f5f5f"}
-"""Entries blue, targets green, stops red, closing grey; any other label black."""
+COLOURS = {
+    "E": "#1f5fa8", "T": "#1b7a3d", "S": "#b3261e", "C": "#5f5f5f",
+    "P": "#7a4b00", "M": "#6a1b9a", "H": "#b3261e",
+}  # fmt: skip
+"""Entries blue, targets green, stops and halts red, closing grey, persons brown, foreign purple."""
 
 
 class Step(Protocol):

@@ -8,9 +8,9 @@ import anyio
 import msgspec
 
 from controller import app, journal
+from controller.accounts import build_accounts
 from controller.config import Config, parse
 from controller.journal import Journal, Record
-from controller.keeper import Keeper
 
 WALK = """
 [controller]
@@ -63,16 +63,11 @@ def with_state(config: Config, state: Path) -> Config:
 
 def run(config: Config) -> list[Record]:
     """Run to the end of the feed and return every record."""
-    accounts = app.build_accounts(config)
+    accounts = build_accounts(config)
     book = Journal(config.controller.state)
-    keepers = {
-        name: Keeper(
-            account.venue, book, [plan for plan in config.positions if plan.account == name]
-        )
-        for name, account in accounts.items()
-    }
+    desks, _ = app.open_desks(config, accounts, book)
     try:
-        anyio.run(app.drive, config, accounts, keepers)
+        anyio.run(app.drive, config, desks)
     finally:
         book.close()
     return list(journal.read(config.controller.state))

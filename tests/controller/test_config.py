@@ -189,8 +189,6 @@ LATER: list[tuple[str, str]] = [
     (PLAN + "[rules.TRAILING_STOP]", "step 4"),
     (PLAN + '[rules.mine]\nfunction = "a:b"', "step 4"),
     (PLAN + 'rules = ["TRAILING_STOP"]', "step 4"),
-    (PLAN + 'naked_policy = "alert"', "step 2"),
-    (PLAN + 'external_growth = "merge"', "step 2"),
     (PLAN + 'max_qty = "1.5"', "step 4"),
     (PLAN + "max_scalings = 2", "step 4"),
     (PLAN + "scale_after_tp1 = true", "step 4"),

@@ -1,0 +1,25 @@
+"""What a person should hear of, as log lines: who, what, when.
+
+One line an alert on stderr, through the standard library's logging; the journal keeps the same
+words. Knows nothing of why anything is an alert.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+OnAlert = Callable[[str, str, int], None]
+"""Called with the ladder's or account's name, the sentence, and UTC ms."""
+
+
+def no_alert(name: str, text: str, at_ms: int) -> None:
+    """Let an alert pass unheard."""
+    del name, text, at_ms
+
+
+def log_alert(name: str, text: str, at_ms: int) -> None:
+    """Write an alert to the log, at the time at which it was noticed."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    logging.getLogger("rungkeeper").warning("%s  %s  %s", at, name, text)
