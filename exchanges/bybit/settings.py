@@ -94,7 +94,7 @@ def _faults(settings: BybitSettings, url: str, scheme: str, service: str) -> lis
         return [f"{url!r}: {error}"]
     if parts.username or parts.password or parts.query or parts.fragment:
         return ["holds more than scheme, host, port and path"]  # and is not repeated: a secret?
-    if scheme == "https" and parts.path:
+    if parts.hostname and scheme == "https" and parts.path:
         return [f"{url!r} must end after the host and port"]
     if is_loopback(host):
         if parts.scheme in (scheme, scheme.removesuffix("s")):
@@ -102,7 +102,7 @@ def _faults(settings: BybitSettings, url: str, scheme: str, service: str) -> lis
         return [f"{url!r} must begin with {scheme.removesuffix('s')}://"]
     wanted = service + _SUFFIX[settings.environment]
     if parts.scheme != scheme:
-        return [f"{url!r} must begin with {scheme}://"]
+        return [f"{url!r} must begin with {scheme}:// (http:// and ws:// on this machine only)"]
     name, _, domain = host.partition(".")
     if domain not in _DOMAINS:
         return [f"{host!r} is neither Bybit's nor this machine"]
