@@ -40,7 +40,7 @@ def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed
 
 def _from_file(text: str, symbol: str, base_dir: Path) -> Feed:
     first, plus, second = text.partition("+")
-    if plus:
+    if plus and not (base_dir / text).is_file():
         return ticks.read(base_dir / first, symbol, base_dir / second)
     raw, name = file.content(base_dir / text), str(base_dir / text)
     read = ticks.parse if raw.startswith(ticks.HEADER.encode()) else file.parse

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from heapq import merge
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from exchanges.errors import BadFeed
 from exchanges.feeds import file
 from exchanges.feeds.bars import UNITS, Feed, Ticks, plain_decimal
+from machines.words import plain
 
 HEADER = "ts_ms,price,qty,side"
 QUOTES_HEADER = "ts_ms,bid,bid_qty,ask,ask_qty"
@@ -81,6 +83,18 @@ def parse(raw: bytes, symbol: str, name: str, quotes: tuple[bytes, str] | None =
         raise BadFeed(f"{name}: holds no tick with a price")
     ticks = _told(times, dropped, bids, asks) if quotes else _told(times, dropped, [], [])
     return Feed(symbol, 0, times, prices, prices, prices, prices, volumes, ticks)
+
+
+def summary(feed: Feed) -> str:
+    """Say in a sentence how many ticks there are, what was left out, and how long it was silent."""
+    found = feed.ticks
+    assert found is not None, f"{feed.symbol}: a feed of ticks"
+    left_out = ", ".join(f"{count} {why}" for why, count in found.dropped.items()) or "nothing"
+    longest = plain(Decimal(found.longest_silence_ms) / 1000)
+    return (
+        f"{feed.symbol}: {len(feed)} ticks, left out: {left_out}; "
+        f"{found.silences} silences over {SILENCE_MS // 1000} s, the longest {longest} s"
+    )
 
 
 def _told(times: list[int], dropped: Counter[str], bids: list[int], asks: list[int]) -> Ticks:

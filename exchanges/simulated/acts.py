@@ -73,7 +73,8 @@ class Act(msgspec.Struct, frozen=True, tag_field="op", tag="act"):
     near: Decimal | None = None
     nth: int = 1
     price: Decimal | None = None
-    """Of a moved order what it waits for, a stop's trigger included; no price: no stop."""
+    """Of a moved order what it waits for: of a stop, and of a pair's, the trigger, from which its
+    limit keeps its distance. No price: no stop."""
     qty: Decimal | None = None
     reason: Refusal | None = None
     at_ms: int = 0

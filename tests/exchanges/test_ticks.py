@@ -146,6 +146,14 @@ def test_feed_when_configured_then_the_header_tells_ticks_from_candles(tmp_path:
         load("t.csv.gz+none.csv", SYMBOL, COIN, tmp_path)
 
 
+def test_summary_when_asked_for_then_says_what_was_left_out() -> None:
+    found = feed("1000,100,1,", "1000,100,1,", "500,1,1,", "12500,100,1,")
+    assert ticks.summary(found) == (
+        "BTCUSDT: 2 ticks, left out: 1 duplicate, 1 out_of_order; "
+        "1 silences over 10 s, the longest 11.5 s"
+    )
+
+
 # ----------------------------------------------------------------------------- the market
 
 
