@@ -7,7 +7,7 @@ not tried twice; no exception that may hold a secret leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -50,8 +50,8 @@ _ACCEPTED = Verdict(Outcome(OutcomeKind.ACCEPTED))
 class Client:
     """One account's calls.
 
-    ``fetch_token`` is asked at the start, and again after a token has died. *Raises*: InvalidSpec
-    when there is none at the start.
+    ``fetch_token`` is asked at the start, and again after a token has died; ``sleep`` waits for a
+    rate window. *Units*: seconds. *Raises*: InvalidSpec when there is no token at the start.
     """
 
     def __init__(
@@ -60,13 +60,14 @@ class Client:
         fetch_token: Callable[[], Secret],
         root: str,
         now_ms: Callable[[], int],
-        budget: Budget | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._key = key
         self._fetch_token = fetch_token
         self._root = root
         self._now_ms = now_ms
-        self.budget = budget or Budget()
+        self._sleep = sleep
+        self.budget = Budget()
         self._threads = anyio.CapacityLimiter(_THREADS)
         self._token = fetch_token()
         self._dead: Secret | None = None
@@ -104,9 +105,8 @@ class Client:
         self._open()
 
     async def _turn(self, kind: Kind, *, urgent: bool) -> None:
-        # Time opens a window, and nothing else: there is no event to wait for.
-        while wait_ms := self.budget.wait_ms(kind, self._now_ms(), urgent=urgent):  # noqa: ASYNC110 - see above
-            await anyio.sleep(wait_ms / 1_000)
+        while wait_ms := self.budget.wait_ms(kind, self._now_ms(), urgent=urgent):
+            await self._sleep(wait_ms / 1_000)
         self.budget.spend(kind, self._now_ms())
 
     async def read(

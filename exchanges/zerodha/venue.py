@@ -8,7 +8,7 @@ polls: nothing here believes them. *Source*: SPEC §9, DESIGN laws 4 to 6.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 
@@ -93,14 +93,15 @@ class ZerodhaVenue:
         key: Secret,
         fetch_token: Callable[[], Secret],
         now_ms: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> ZerodhaVenue:
-        """Log in and look up every symbol.
+        """Log in and look up every symbol. ``sleep`` waits, in seconds, for a rate window.
 
         *Raises*: InvalidSpec for settings, symbols or a missing token; AuthLost for a dead one;
         VenueUnavailable when Kite does not answer.
         """
         check(settings)
-        client = Client(key, fetch_token, settings.url, now_ms)
+        client = Client(key, fetch_token, settings.url, now_ms, sleep)
         try:
             wanted = {split(symbol, settings.exchange)[0] for symbol in settings.symbols}
             if settings.product is not Product.NRML:

@@ -19,3 +19,7 @@ class WireClock:
     def jump(self, ms: int) -> None:
         """Let ``ms`` pass at once."""
         self._ahead_ms += ms
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait by letting the time pass at once."""
+        self.jump(int(seconds * 1_000))

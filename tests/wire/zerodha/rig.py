@@ -137,7 +137,8 @@ async def connected(
         url=wire.url,
     )
     tokens = Tokens()
-    venue = await ZerodhaVenue.open(settings, Secret(KEY), tokens, wire.clock.now_ms)
+    clock = wire.clock
+    venue = await ZerodhaVenue.open(settings, Secret(KEY), tokens, clock.now_ms, clock.sleep)
     try:
         yield Rig(wire, venue, tokens)
     finally:
