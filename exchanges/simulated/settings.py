@@ -165,6 +165,8 @@ def _unlike(settings: SimulatedSettings) -> list[str]:
     """Name settings that do not go together."""
     faults: list[str] = []
     if settings.pooled:
+        if settings.session is not None:
+            faults.append("session: exits 'pooled' trade at any hour: leave it out")
         return faults
     product = settings.product.value
     if settings.product is Product.CNC and settings.oversell is Oversell.SHORT:

@@ -245,6 +245,8 @@ def test_chase_when_a_triggered_stop_rests_then_its_limit_moves_or_it_becomes_ma
     desk.bar()
     assert desk.amend("r1", 2, 93, kind=STOP_LIMIT) == ACCEPTED
     assert facts(desk, "r1") == (STOP_LIMIT, TRIGGERED, 95, 93)
+    # What has fired has no trigger any more: one that is asked for is not heard.
+    assert desk.amend("r1", 2, 93, trigger_px=80, kind=STOP_LIMIT) == ALREADY_DONE
     assert desk.amend("r1", 2, 91, kind=STOP_LIMIT) == ACCEPTED
     assert desk.amend("r2", 2, kind=MARKET) == ACCEPTED
     assert desk.trades[1:] == [("r1", "92", "2"), ("r2", "92", "2")]

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from exchanges.feeds import script
 from exchanges.feeds.bars import UNITS
-from exchanges.simulated import Oversell, Product, SimulatedVenue
+from exchanges.simulated import Oversell, Product, Session, SimulatedVenue
 from exchanges.venue import FeedDriven, Venue
 from machines.errors import InvalidSpec
 from machines.words import Direction, ExitStyle, Fees, Key, Refusal
@@ -116,6 +116,7 @@ def test_per_ladder_when_two_ladders_trade_one_symbol_then_neither_sees_the_othe
         ({"slippage": Decimal("-0.1")}, "slippage -0.1: must be"),
         ({"fill_share": Decimal(0)}, "fill_share 0: must be above 0"),
         ({"fill_share": Decimal("1.1")}, "fill_share 1.1: must be above 0 and at most 1"),
+        ({"session": Session(0, 60, "UTC")}, "session: exits 'pooled' trade at any hour"),
         (PAIRS | {"product": Product.MIS}, "exits 'pairs': product 'MIS' has no pairs"),
         (PAIRS | {"oversell": Oversell.SHORT}, "oversell 'short': product 'CNC' is never short"),
         (PAIRS | {"slots": Slots.HEDGE}, "slots 'hedge': product 'CNC' is never short"),
