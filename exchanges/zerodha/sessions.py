@@ -75,6 +75,8 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours: list[DatedHours] = []
     holidays: dict[str, str] = {}
     special: dict[str, DayHours] = {}
+    weekends: bool = False
+    """Saturdays and Sundays are days like any: for a market to practise on."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -104,6 +106,7 @@ class Calendar:
             for day, hours in each.special.items():
                 self._holidays.pop(date.fromisoformat(day), None)
                 self._special[date.fromisoformat(day)] = hours
+        self._weekends = any(each.weekends for each in written)
         self._before: dict[Market, dict[date, int]] = {market: {} for market in Market}
 
     @property
@@ -125,7 +128,7 @@ class Calendar:
     def _hours_on(self, market: Market, day: date) -> Hours | None:
         if day in self._special:
             return self._special[day].of(market)
-        if day in self._holidays or day.weekday() >= 5:
+        if day in self._holidays or (day.weekday() >= 5 and not self._weekends):
             return None
         held = [table for table in self._hours if table.since <= day]
         if not held:

@@ -89,6 +89,12 @@ def test_override_when_a_special_session_is_written_then_it_trades(tmp_path: Pat
     assert calendar.next_open_ms(Market.CASH, at(FRIDAY, "18:00")) == at(TUESDAY, "18:00")
 
 
+def test_override_when_weekends_trade_then_a_sunday_does(tmp_path: Path) -> None:
+    own = tmp_path / "calendar.toml"
+    own.write_text("weekends = true")
+    assert read_calendar(own).is_open(Market.CASH, at(date(2026, 11, 22), "11:00"))
+
+
 def test_override_when_hours_are_dated_then_they_hold_from_that_day(tmp_path: Path) -> None:
     own = tmp_path / "calendar.toml"
     own.write_text(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from exchanges.zerodha.sessions import Market, read_calendar
+from exchanges.zerodha.sessions import Calendar, Market, read_calendar
 from machines.words import Instrument
 from tests.wire.zerodha.broker import Broker
 from tests.wire.zerodha.clock import WireClock
@@ -90,13 +90,15 @@ class Venue:
         prices: dict[str, Decimal],
         start_ms: int = FRIDAY_10_15,
         markets: dict[str, Market] | None = None,
+        calendar: Calendar | None = None,
     ) -> None:
         self.clock = WireClock(start_ms)
+        self.latency_s = 0.0
         floor = Floor(instruments, prices, start_ms)
         default = {
             name: Market.FNO if name.startswith("NFO:") else Market.CASH for name in instruments
         }
-        self.broker = Broker(floor, read_calendar(), default | (markets or {}))
+        self.broker = Broker(floor, calendar or read_calendar(), default | (markets or {}))
         self.triggers = Triggers(self.broker)
         self.access = Access(KEY, SECRET, TOKEN, start_ms)
         self.routes = Routes(self.broker, self.triggers, self.access)
@@ -161,6 +163,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(Reply(200, envelope(True)))
             return
         fields = {name: values[-1] for name, values in lists.items()}
+        if venue.latency_s:
+            venue.over.wait(venue.latency_s)
         request = Request(self.command, parts.path, fields, lists, dict(self.headers), 0)
         reply = venue.handle(request)
         if reply is not None:
