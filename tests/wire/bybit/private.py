@@ -22,7 +22,7 @@ PATH = "/v5/private"
 class PrivateStream:
     """The stream of one venue. Close it."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, port: int = 0) -> None:
         self.exchange = exchange
         self.refuses_keys = False
         self.refuses_topics = False
@@ -34,7 +34,7 @@ class PrivateStream:
         self.subscribed = threading.Event()
         self._closing = threading.Event()
         self._topics: dict[Connection, set[str]] = {}
-        self._server = WebSocketServer(self._heard)
+        self._server = WebSocketServer(self._heard, port=port)
         exchange.listeners.append(self.tell)
 
     @property
