@@ -16,6 +16,7 @@ from controller.diagrams.mermaid import mermaid
 from machines import dispatch, position
 from machines.facts import PREDICATES
 from machines.ladder import LIVE, State
+from machines.rows import names
 
 CHARTS: tuple[Chart, ...] = (
     chart(
@@ -27,8 +28,8 @@ CHARTS: tuple[Chart, ...] = (
         facts=PREDICATES,
         groups={
             "any live state": LIVE,
-            "before TP1": position.ENTERING,
-            "after TP1": position.AFTER_TP1,
+            "before TP1": names.ENTERING,
+            "after TP1": names.AFTER_TP1,
         },
     ),
     chart(

@@ -1,0 +1,1 @@
+"""The rows of the position table, a file for each part of a position's life."""

@@ -1,0 +1,94 @@
+"""Cells in which nothing is declared: ignored with a reason, or never with a reason."""
+
+from __future__ import annotations
+
+from machines.facts import FACTS
+from machines.grammar import Ignored, Never
+from machines.ladder import LIVE
+from machines.rows.names import (
+    AFTER_TP1,
+    ALL,
+    BE,
+    CLOSED,
+    CLOSING,
+    FULL,
+    HALTED,
+    IDLE,
+    LATER,
+    NEW,
+    PART,
+    PENDING,
+    TP1,
+)
+from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelled)
+
+# fmt: off
+_NOT_BUILT = "not built yet"
+_UNHELD = "nothing is held, so none of these rests"
+_ONCE = "a ladder is opened once"
+_CONFIRMED = "its cancel was declared; the end only confirms it"
+_RESTS = "a stop still rests and protects; the move is tried again at the next poll"
+
+IGNORED: tuple[Ignored, ...] = (
+    Ignored((PENDING, PART), T.ENTRY_ENDED, "another entry still works",
+            {"entries_work": True, "refused": False}),
+    Ignored((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((CLOSING,), T.RUNG_ENDED, "every rung was declared cancelled"),
+    Ignored((CLOSING,), T.STOP_REFUSED, "an exit is under way"),
+    Ignored((CLOSED,), T.STOP_REFUSED, "nothing is held any more"),
+    Ignored((PART, FULL, BE), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
+    Ignored((TP1,), T.STOP_REFUSED, _RESTS, {"stop_rests": True, "passed": False}),
+    Ignored((TP1,), T.STOP_REFUSED, "when_break_even_is_behind = keep: the old stop stays",
+            {"stop_rests": True, "passed": True, "keep_behind": True}),
+    Ignored((TP1,), T.BREAK_EVEN_DUE, "the old stop stays; tried at every poll",
+            {"behind": True}),
+    Ignored((CLOSED,), T.FLAT_AND_CLEAR, "already seen"),
+    Ignored((CLOSING,), T.FOREIGN_GROWN, "only ours is sold"),
+    Ignored((HALTED,), T.FOREIGN_GROWN, "recorded; a person must look"),
+    *(Ignored((HALTED,), trigger, "counted; a person must look", {"held": True})
+      for trigger in (T.RUNG_PART_FILLED, T.RUNG_HIT, T.EXIT_FILLED, T.FOREIGN_SHRUNK)),
+    Ignored((HALTED,), T.STOP_TRIGGERED, "counted; what it leaves unfilled is chased",
+            {"held": True}),
+    Ignored((HALTED,), T.RUNG_ENDED, "rungs stay as they are"),
+    Ignored((HALTED,), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((HALTED,), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
+    Ignored((HALTED,), T.STOP_MOVE_DECIDED, "nothing is held", {"held": False}),
+    Ignored((PENDING,), T.FOREIGN_SHRUNK, "what was foreign at the start went away"),
+)
+
+_BUILT = tuple(FACTS)
+
+NEVER: tuple[Never, ...] = (
+    *(Never((NEW,), trigger, "nothing is declared before the plan is accepted")
+      for trigger in _BUILT if trigger is not T.PLAN_ACCEPTED),
+    Never((*(s for s in ALL if s not in (NEW, HALTED)),), T.PLAN_ACCEPTED, _ONCE),
+    Never((HALTED,), T.PLAN_ACCEPTED, _ONCE),
+    *(Never(ALL, trigger, _NOT_BUILT) for trigger in T if trigger not in FACTS),
+    *(Never(tuple(s for s in ALL if s not in (NEW, HALTED)), trigger, _NOT_BUILT)
+      for trigger in LATER),
+    *(Never((HALTED,), trigger, "not looked for until a person has looked")
+      for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED, T.BREAK_EVEN_SEEN, T.BREAK_EVEN_DUE,
+                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.RUNG_CANCELLED, T.RUNG_MOVED)),
+    Never((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_MOVED, "no entry works in this state"),
+    *(Never((*IDLE, CLOSING), trigger, "no rung works in this state")
+      for trigger in (T.RUNG_CANCELLED, T.RUNG_MOVED)),
+    Never(IDLE, T.STOP_MOVED, _UNHELD),
+    *(Never((CLOSED,), trigger, "what is there after the end is not ours")
+      for trigger in (T.FOREIGN_GROWN, T.FOREIGN_SHRUNK, T.BOOKS_DISAGREED)),
+    Never((*IDLE, CLOSING), T.STOP_OVERDUE, "only while something held waits for its stop"),
+    Never((FULL,), T.ENTRY_FILLED, "no entry works in this state",
+          {"late": False, "entries_work": True}),
+    Never(AFTER_TP1, T.ENTRY_FILLED, "TP1 cancelled every entry", {"late": False}),
+    *(Never((PART, FULL, TP1, BE, CLOSING, CLOSED), trigger, "only while nothing has filled")
+      for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED)),
+    *(Never(IDLE, trigger, _UNHELD)
+      for trigger in (T.RUNG_PART_FILLED, T.RUNG_HIT, T.RUNG_ENDED, T.STOP_TRIGGERED,
+                      T.STOP_ENDED, T.STOP_LOOSENED, T.EXIT_FILLED, T.EXIT_ENDED)),
+    Never((PENDING,), T.STOP_REFUSED, _UNHELD),
+    Never((*IDLE, CLOSING), T.STOP_PASSED, "only while something held waits for its stop"),
+    Never((PENDING, PART, FULL, BE, CLOSING, CLOSED), T.BREAK_EVEN_SEEN,
+          "only looked for after TP1, once"),
+    Never((PENDING, PART, FULL, CLOSING, CLOSED), T.BREAK_EVEN_DUE, "only owed after TP1"),
+    Never((*LIVE, *IDLE), T.EXIT_OVERDUE, "only while closing"),
+    Never((*LIVE, PENDING), T.FLAT_AND_CLEAR, "only looked for while closing"),
+)
