@@ -14,7 +14,6 @@ from exchanges.simulated.state import Book
 from machines.words import (
     ZERO,
     Direction,
-    ExitStyle,
     Instrument,
     Key,
     Order,
@@ -23,7 +22,6 @@ from machines.words import (
     Outcome,
     OutcomeKind,
     PlaceOrder,
-    PlacePair,
     Refusal,
     Side,
     plain,
@@ -73,9 +71,9 @@ def place_refusal(
     if refusal is None and order.reduce_only and (book is None or not book.reducible(order.side)):
         text = f"{name}: reduce-only {order.side.value}: there is no position that it would reduce"
         refusal = refused(Refusal.NO_POSITION, text)
-    if refusal is None and settings.slots is Slots.HEDGE and settings.pooled:
-        refusal = _hedge_refusal(name, asked)
-    if refusal is None and order.type is not OrderType.PAIR:
+    if refusal is None and not order.reduce_only and settings.pooled:
+        refusal = _hedge_refusal(name, asked, settings)
+    if refusal is None and settings.bound and order.target is None:
         refusal = oversell_refusal(name, asked.key, order.side, order.qty, settings, book)
     return refusal or side_refusal(name, order, last)
 
@@ -89,26 +87,19 @@ def amend_refusal(
         text = f"{name}: type {order.type.value}: cannot change; it is {was.type.value}"
         return refused(Refusal.INVALID, text)
     refusal = _values_refusal(name, order, settings.instruments[key.symbol], last)
-    if refusal is None and order.type is not OrderType.PAIR and order.qty > was.qty:
+    if refusal is None and settings.bound and order.qty > was.qty and order.target is None:
         refusal = oversell_refusal(name, key, order.side, order.qty - was.qty, settings, book)
     return refusal or side_refusal(name, order, last)
 
 
 def _kind_refusal(name: str, asked: PlaceOrder, settings: SimulatedSettings) -> Outcome | None:
     """Refuse a kind of order that there is not here."""
-    kinds = [OrderType.LIMIT, OrderType.MARKET]
-    if settings.pooled or settings.stop_market:
-        kinds.append(OrderType.STOP_MARKET)
-    if not settings.pooled:
-        kinds.append(OrderType.STOP_LIMIT)
-        if asked.reduce_only:
-            return refused(Refusal.INVALID, f"{name}: reduce_only: there is no such order here")
-    if settings.exits is ExitStyle.PAIRS and isinstance(asked, PlacePair):
-        kinds.append(OrderType.PAIR)
-    if asked.type in kinds:
-        return None
-    must = ", ".join(kind.value for kind in kinds)
-    return refused(Refusal.INVALID, f"{name}: type {asked.type.value}: must be one of {must}")
+    if asked.type not in settings.kinds:
+        must = ", ".join(kind.value for kind in settings.kinds)
+        return refused(Refusal.INVALID, f"{name}: type {asked.type.value}: must be one of {must}")
+    if asked.reduce_only and not settings.pooled:
+        return refused(Refusal.INVALID, f"{name}: reduce_only: there is no such order here")
+    return None
 
 
 def _becomes(order: Order, settings: SimulatedSettings) -> tuple[OrderType, ...]:
@@ -159,21 +150,23 @@ def _values_refusal(
     name: str, order: Order, instrument: Instrument, last: Decimal
 ) -> Outcome | None:
     """Refuse prices and a quantity that are missing, off the grid or too small."""
-    at = last
-    for n, (field, px) in enumerate(_prices(order)):
+    prices = _prices(order)
+    for field, px in prices:
         if px is None:
             text = f"{name}: {field}: a {order.type.value} order must have one"
             return refused(Refusal.INVALID, text)
         refusal = price_refusal(name, field, px, instrument)
         if refusal is not None:
             return refusal
-        at = px if n == 0 else at
+    at = prices[0][1] if prices else None
     floor = ZERO if order.reduce_only else instrument.min_notional
-    return size_refusal(name, order.qty, at, floor, instrument)
+    return size_refusal(name, order.qty, last if at is None else at, floor, instrument)
 
 
-def _hedge_refusal(name: str, order: PlaceOrder) -> Outcome | None:
-    if order.reduce_only or order.side is Direction(order.key.slot).entry_side:
+def _hedge_refusal(name: str, order: PlaceOrder, settings: SimulatedSettings) -> Outcome | None:
+    if settings.slots is not Slots.HEDGE:
+        return None
+    if order.side is Direction(order.key.slot).entry_side:
         return None
     text = f"{name}: {order.side.value} in slot {order.key.slot!r}: must be reduce-only"
     return refused(Refusal.INVALID, text)
@@ -249,7 +242,7 @@ def price_refusal(name: str, field: str, px: Decimal, instrument: Instrument) ->
 
 def side_refusal(name: str, order: Order, last: Decimal) -> Outcome | None:
     """Refuse triggers that the last price has reached, and a limit that its trigger passes."""
-    if order.status is OrderStatus.TRIGGERED or order.trigger_px is None:
+    if order.trigger_px is None or order.status is OrderStatus.TRIGGERED:
         return None
     sells, stop_px = order.side is Side.SELL, order.trigger_px
     refusal = stop_refusal(name, order.side, stop_px, last)

@@ -93,7 +93,7 @@ class Engine(Matching):
             text = f"order {name}: client_order_id: was used before on this account"
             return refused(Refusal.DUPLICATE_ID, text)
         order = _as_asked(asked, f"{self.settings.account}-o{self.account.placed + 1}")
-        refusal = self.closed(f"order {name}", order.type) or checks.place_refusal(
+        refusal = self.closed("order " + name, order.type) or checks.place_refusal(
             asked, order, self.settings, last, self.book(asked.key)
         )
         if refusal is not None:
@@ -106,28 +106,27 @@ class Engine(Matching):
 
     def _work(self, slot: int, placed: int, order: Order, market: Market) -> None:
         """Let an order act at once, or wait for what its type waits for."""
-        book = self.account.books[slot]
         self.changed.add(slot)
-        fired = order.status is OrderStatus.TRIGGERED
-        if order.trigger_px is None or fired:
+        if order.trigger_px is None or order.status is OrderStatus.TRIGGERED:
             at_px = price = market.touch(order.side)
             if order.price is None:
                 price = self.slipped(market.symbol, order.side, at_px)
-            self._trade(book, placed, order, price, at_px)
+            self._trade(slot, placed, order, price, at_px)
             return
         working = Working(slot, placed, order.trigger_px, order.side, is_stop=True, order=order)
         if order.target is not None:
             px = order.target.trigger_px
             working.target = Working(slot, placed, px, order.side, is_stop=False, order=order)
-        book.live[order.client_order_id] = working
+        self.account.books[slot].live[order.client_order_id] = working
         market.wait(working)
 
     def _amend(self, asked: AmendOrder, market: Market, last: Decimal, by_person: bool) -> Outcome:
         slot, working, order = self._live(asked.key, asked.client_order_id)
         if working is None or order is None:
             return _unknown(asked)
-        wanted = _amended(order, asked)
-        if wanted == order and order.type is not OrderType.MARKET:  # which asks for today's price
+        wanted = _amended(order, asked, by_person)
+        alike = _waits_alike(wanted, order)
+        if alike and wanted.qty == order.qty:
             return ALREADY
         book = self.account.books[slot]
         refusal = self.closed(f"order {order.client_order_id}", order.type)
@@ -136,13 +135,12 @@ class Engine(Matching):
         )
         if refusal is not None:
             return refusal
-        wanted = replace(wanted, by_person=by_person)
         if wanted.qty <= wanted.filled_qty:
             full = wanted.qty == wanted.filled_qty
             status = OrderStatus.FILLED if full else OrderStatus.CANCELLED
             self._stop_waiting(slot, working)
             self._end(book, replace(wanted, status=status))
-        elif _waits_alike(wanted, order):
+        elif alike:
             self.changed.add(slot)
             working.order = wanted
             if working.target is not None:
@@ -257,7 +255,6 @@ class Engine(Matching):
 
 
 def _as_asked(asked: PlaceOrder, venue_order_id: str) -> Order:
-    limits = asked.type in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PAIR)
     return Order(
         client_order_id=asked.client_order_id,
         venue_order_id=venue_order_id,
@@ -266,41 +263,51 @@ def _as_asked(asked: PlaceOrder, venue_order_id: str) -> Order:
         qty=asked.qty,
         filled_qty=ZERO,
         status=OrderStatus.OPEN,
-        price=asked.price if limits else None,
+        price=asked.price if asked.type in _LIMITS else None,
         trigger_px=asked.trigger_px if asked.type in _STOPS else None,
         reduce_only=asked.reduce_only,
-        target=asked.target if isinstance(asked, PlacePair) else None,
+        target=asked.target if isinstance(asked, PlacePair) and asked.type in _PAIRS else None,
     )
 
 
-def _amended(order: Order, asked: AmendOrder) -> Order:
+def _amended(order: Order, asked: AmendOrder, by_person: bool) -> Order:
     """Return the order as an amendment would leave it; what is not given stays."""
     kind, price, trigger_px = asked.type, order.price, order.trigger_px
     if asked.price is not None:
         price = asked.price
     if asked.trigger_px is not None and order.status is not OrderStatus.TRIGGERED:
         trigger_px = asked.trigger_px
-    limits = kind in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PAIR)
     return replace(
         order,
         type=kind,
         qty=asked.qty,
-        price=price if limits else None,
+        price=price if kind in _LIMITS else None,
         trigger_px=trigger_px if kind in _STOPS else None,
         # A stop that has fired and became something else is an order like any.
         status=order.status if kind is order.type else OrderStatus.OPEN,
-        target=order.target if asked.target is None else asked.target,
+        target=order.target if asked.target is None or kind not in _PAIRS else asked.target,
+        by_person=by_person,
     )
 
 
+_LIMITS = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.PAIR)
 _STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.PAIR)
+_PAIRS = (OrderType.PAIR,)
 
 
 def _waits_alike(a: Order, b: Order) -> bool:
-    """Tell whether two orders wait for the same price in the same way."""
-    if a.type is not b.type or a.type is OrderType.MARKET:
-        return False
-    return (a.price, a.trigger_px, a.target) == (b.price, b.trigger_px, b.target)
+    """Tell whether two orders wait for the same price in the same way.
+
+    One at market does not: asked for again, it gets today's price.
+    """
+    return (
+        a.type is b.type
+        and a.type in _WAITING
+        and (a.price, a.trigger_px, a.target) == (b.price, b.trigger_px, b.target)
+    )
+
+
+_WAITING = (*_LIMITS, *_STOPS)
 
 
 def _unknown(asked: AmendOrder | CancelOrder) -> Outcome:

@@ -99,8 +99,8 @@ class Matching:
         if working.gone:  # by what was met a moment ago
             return
         working.gone = True
-        book = self.account.books[working.slot]
-        self.changed.add(working.slot)
+        slot, book = working.slot, self.account.books[working.slot]
+        self.changed.add(slot)
         side, order = working.side, working.order
         if order is None:
             price = self.slipped(market.symbol, side, at_px)
@@ -111,20 +111,21 @@ class Matching:
             if qty:
                 self._execute(book, side, price, qty, by_position_stop=True)
         elif order.type is OrderType.PAIR:
-            self._fire(book, order, working, at_px)
+            self._fire(slot, order, working, at_px)
         elif working.is_stop:
             order = replace(order, status=OrderStatus.TRIGGERED)
             self._trade(
-                book, working.placed, order, self.slipped(market.symbol, side, at_px), at_px
+                slot, working.placed, order, self.slipped(market.symbol, side, at_px), at_px
             )
         elif before is not None and reached(side, working.px, before):
             at_px = min(working.px, at_px) if side is Side.BUY else max(working.px, at_px)
-            self._fill(book, working.placed, order, at_px, rest_px=working.px)
+            self._fill(slot, working.placed, order, at_px, rest_px=working.px)
         else:
-            self._fill(book, working.placed, order, working.px, Liquidity.MAKER, working.px)
+            self._fill(slot, working.placed, order, working.px, Liquidity.MAKER, working.px)
 
-    def _fire(self, book: Book, pair: Order, leg: Working, at_px: Decimal) -> None:
+    def _fire(self, slot: int, pair: Order, leg: Working, at_px: Decimal) -> None:
         """Let a leg of a pair place its order; the other leg is gone, whatever becomes of it."""
+        book = self.account.books[slot]
         both = book.live[pair.client_order_id]
         both.gone = True
         if both.target is not None:
@@ -147,12 +148,12 @@ class Matching:
             *(name, book.key, order.side, order.leaves_qty, self.settings, book)
         )
         if refusal is None:
-            self._trade(book, leg.placed, order, price, at_px)
+            self._trade(slot, leg.placed, order, price, at_px)
         else:
             order = replace(order, status=OrderStatus.REJECTED, refusal=refusal.refusal)
             self._end(book, replace(order, by_person=False))
 
-    def _trade(self, book: Book, placed: int, order: Order, price: Decimal, at_px: Decimal) -> None:
+    def _trade(self, slot: int, placed: int, order: Order, price: Decimal, at_px: Decimal) -> None:
         """Let an order act at once where the market is: at ``price``, but never beyond its limit.
 
         A limit that ``at_px`` has not reached waits for its price.
@@ -162,18 +163,18 @@ class Matching:
             # Without reduce-only, what finds no volume waits as a limit at the price that it got.
             # *Source*: kite.md §11, market protection; Bybit cancels the rest of a market order.
             rest_px = None if self.settings.pooled else price
-            self._fill(book, placed, order, price, rest_px=rest_px)
+            self._fill(slot, placed, order, price, rest_px=rest_px)
         elif reached(order.side, limit, at_px):
             price = min(price, limit) if order.side is Side.BUY else max(price, limit)
-            self._fill(book, placed, order, price, rest_px=limit)
+            self._fill(slot, placed, order, price, rest_px=limit)
         else:
-            self._rest(book, placed, order, limit)
+            self._rest(slot, placed, order, limit)
 
     # --------------------------------------------------------------------------------- fills
 
     def _fill(
         self,
-        book: Book,
+        slot: int,
         placed: int,
         order: Order,
         price: Decimal,
@@ -184,22 +185,24 @@ class Matching:
 
         ``rest_px`` is where it then waits; None: nowhere, the rest is cancelled.
         """
+        book = self.account.books[slot]
         may = checks.most(book.key, order, self.settings, book)
         qty = self._within_volume(book.key.symbol, may)
         if qty > 0:
             self._execute(book, order.side, price, qty, order.client_order_id, liquidity)
         filled = order.filled_qty + qty
         if qty < may and rest_px is not None:
-            self._rest(book, placed, replace(order, filled_qty=filled), rest_px, starved=True)
+            self._rest(slot, placed, replace(order, filled_qty=filled), rest_px, starved=True)
             return
         status = OrderStatus.FILLED if filled == order.qty else OrderStatus.CANCELLED
         self._end(book, replace(order, filled_qty=filled, status=status, by_person=False))
 
     def _rest(
-        self, book: Book, placed: int, order: Order, px: Decimal, *, starved: bool = False
+        self, slot: int, placed: int, order: Order, px: Decimal, *, starved: bool = False
     ) -> None:
         """Let an order wait for a price as a limit does."""
-        working = Working(self._slots[book.key], placed, px, order.side, is_stop=False, order=order)
+        book = self.account.books[slot]
+        working = Working(slot, placed, px, order.side, is_stop=False, order=order)
         book.live[order.client_order_id] = working
         if starved and self._starved is not None:
             self._starved.append(working)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection
 from decimal import Decimal
+from functools import cached_property
 
 import msgspec
 
 from exchanges.feeds.bars import UNITS
 from exchanges.simulated.session import Session
 from machines.errors import InvalidSpec
-from machines.words import ZERO, Capabilities, ExitStyle, Fees, Instrument, plain
+from machines.words import ZERO, Capabilities, ExitStyle, Fees, Instrument, OrderType, plain
 
 ONE = Decimal(1)
 FINEST = ONE / UNITS
@@ -64,7 +65,7 @@ PAIR_GAP = Decimal("0.0025")
 """How near the last price a pair's triggers may be. *Source*: kite.md §7."""
 
 
-class SimulatedSettings(msgspec.Struct, frozen=True):
+class SimulatedSettings(msgspec.Struct, frozen=True, dict=True):
     """Everything a simulated account is made of.
 
     *Units*: ``slippage`` is a fraction of the price, ``fill_share`` of a bar's volume.
@@ -92,17 +93,30 @@ class SimulatedSettings(msgspec.Struct, frozen=True):
     session: Session | None = None
     """When orders are taken; they end with it. None: always."""
 
-    @property
+    # Asked for with every request, hence kept.
+    @cached_property
     def pooled(self) -> bool:
         """Tell whether there are reduce-only orders, and stops that belong to a position."""
         return self.exits is ExitStyle.POOLED
+
+    @cached_property
+    def kinds(self) -> tuple[OrderType, ...]:
+        """Name the types of order that there are."""
+        found = [OrderType.LIMIT, OrderType.MARKET]
+        if self.pooled or self.stop_market:
+            found.append(OrderType.STOP_MARKET)
+        if not self.pooled:
+            found.append(OrderType.STOP_LIMIT)
+        if self.exits is ExitStyle.PAIRS:
+            found.append(OrderType.PAIR)
+        return tuple(found)
 
     @property
     def squared_off(self) -> bool:
         """Tell whether the broker closes what is held before the session's end."""
         return self.product is Product.MIS and not self.pooled
 
-    @property
+    @cached_property
     def bound(self) -> bool:
         """Tell whether no more may be on sale than is held."""
         # A slot of hedge mode has one side: nothing in it may turn over.
