@@ -62,7 +62,7 @@ class FeedDriven(Protocol):
         ...
 
     def next_bar_ms(self) -> int | None:
-        """Return the close of the next bar, or None at the feed's end."""
+        """Return the close of the next bar, or a session's opening, or None at the feed's end."""
         ...
 
     def advance(self, now_ms: int) -> None:
