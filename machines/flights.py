@@ -79,7 +79,11 @@ def launch(
 
 def _ended(flight: Flight, wanted: set[str], here: Scene, turn: Turn) -> bool:
     """Tell whether a flight's end is known now, so that its slot is free."""
-    if flight.slot in wanted or not _over(flight, here.started_ms, turn.now_ms):
+    if flight.slot in wanted:
+        return False
+    # What was turned away unread cannot land: not wanted, it is not waited for either (D8).
+    waits = flight.state is not Dispatch.BACKOFF
+    if waits and not _over(flight, here.started_ms, turn.now_ms):
         return False
     if flight.state is Dispatch.GAVE_UP:
         return True

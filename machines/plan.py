@@ -60,9 +60,11 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
         cid = resting.client_order_id
         if resting.status.live and cid.startswith(wanted.prefix) and cid not in names:
             slot = cid[len(wanted.prefix) :]
-            n = int(slot[1:].partition("g")[0])
-            if _CANCEL_ROLE[slot[0]] not in wanted.untouched:
-                found.append(CancelOrder(key, cid, _CANCEL_ROLE[slot[0]], n))
+            role, n = _CANCEL_ROLE[slot[0]], int(slot[1:].partition("g")[0])
+            # A stop that was over when flat covers what has filled since (RELIABILITY S9).
+            covers = role is Role.STOP_LOSS and ladder.held and ladder.stop is None
+            if not covers and role not in wanted.untouched:
+                found.append(CancelOrder(key, cid, role, n))
     return sorted(found, key=lane)
 
 
