@@ -206,6 +206,17 @@ def test_plan_when_the_market_is_already_there_then_is_refused(
 # -------------------------------------------------------------------------------------- the ladder
 
 
+def test_plan_when_foreign_quantity_is_held_then_only_a_stop_of_the_position_refuses() -> None:
+    view = View(KEY, ONE, ONE)
+    told = refuse_at_start(LONG, quote("104200"), BYBIT, view)
+    assert [line.split(";")[0] for line in told] == [
+        "BTCUSDT holds 1 that is not ours, and the stop belongs to the whole position"
+    ]
+    conditional = replace(BYBIT, capabilities=replace(BYBIT.capabilities, position_stop=False))
+    assert refuse_at_start(LONG, quote("104200"), conditional, view) == []
+    assert refuse_at_start(LONG, quote("104200"), BYBIT, View(KEY)) == []
+
+
 def test_ladder_when_opened_then_waits_for_its_acceptance() -> None:
     fill = Fill("f1", "", Side.BUY, ONE, ONE, ZERO, Liquidity.MAKER, 0)
     view = View(KEY, ONE, ONE, fills=(fill,))
