@@ -51,7 +51,7 @@ from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 # Stands in for a bad figure of an instrument while reading goes on to find the other faults: it
 # divides whatever can be written, so it objects to nothing.
 _ANYTHING = Decimal("0.000000000001")
-_FEEDS = 'a candle file, "random-walk:SEED" or "script:FILE"'
+_FEEDS = 'a candle file, a tick file, "TICKS+QUOTES", "random-walk:SEED" or "script:FILE"'
 _FAULTS = (*(fault.value for fault in Fault), "script")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
@@ -298,11 +298,13 @@ def _read_feed(value: object, base_dir: Path, env: Mapping[str, str]) -> str:
             raise Wrong('the seed is a whole number, like "random-walk:7"')
         return written
     expanded = expand(written, env)
-    path = base_dir / expanded.removeprefix("script:")
-    if is_folder(path):
-        raise Wrong(f"{path} is a folder; a feed is {_FEEDS}")
-    if not is_file(path):
-        raise Wrong(f"there is no file {path}; a feed is {_FEEDS}")
+    named = expanded.removeprefix("script:")
+    for name in [named] if is_file(base_dir / named) else named.split("+"):
+        path = base_dir / name
+        if is_folder(path):
+            raise Wrong(f"{path} is a folder; a feed is {_FEEDS}")
+        if not is_file(path):
+            raise Wrong(f"there is no file {path}; a feed is {_FEEDS}")
     return expanded
 
 
