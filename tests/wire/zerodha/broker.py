@@ -64,9 +64,13 @@ class Broker:
             self._follow(ticket, now_ms)
         self._end_sessions(now_ms)
 
+    def at(self, at_ms: int, effect: Callable[[int], None]) -> None:
+        """Let something happen at a time."""
+        self._due.append((at_ms, next(self._ids), effect))
+
     def _later(self, now_ms: int, effect: Callable[[int], None]) -> None:
         if self.quirks.latency_ms:
-            self._due.append((now_ms + self.quirks.latency_ms, next(self._ids), effect))
+            self.at(now_ms + self.quirks.latency_ms, effect)
         else:
             effect(now_ms)
 

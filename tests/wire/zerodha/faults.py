@@ -15,6 +15,8 @@ class Fault(enum.StrEnum):
 
     APPLIED_HANG = "applied_hang"
     HANG = "hang"
+    LATE = "late"
+    """Nothing is answered, and it takes effect seconds later."""
     APPLIED_RESET = "applied_reset"
     RESET = "reset"
     APPLIED_CUT = "applied_cut"

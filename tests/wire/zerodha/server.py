@@ -1,9 +1,10 @@
 """The HTTP of the loopback venue: envelopes, limits, faults. Thread per connection, one lock."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +20,12 @@ from tests.wire.zerodha.rates import Rates, kind_of
 from tests.wire.zerodha.routes import Access, Csv, Request, Routes
 from tests.wire.zerodha.rules import Refused
 from tests.wire.zerodha.triggers import Triggers
+from tests.wire.zerodha.watch import Watch
 
 KEY, SECRET, TOKEN = "loopback-key", "loopback-secret", "loopback-token"
 FRIDAY_10_15 = 1_795_149_900_000
+LATE_MS = 8_000
+"""An order has been seen to land so long after its request."""
 JSON = "application/json"
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 
@@ -65,7 +69,7 @@ _INSTEAD = {
     Fault.APPLIED_NO_ERROR_TYPE: Reply(400, b'{"status": "error", "message": "odd"}'),
     Fault.REDIRECT: Reply(302, b"", location="/orders"),
 }
-_SILENT = (Fault.APPLIED_HANG, Fault.HANG, Fault.APPLIED_RESET, Fault.RESET)
+_SILENT = (Fault.LATE, Fault.APPLIED_HANG, Fault.HANG, Fault.APPLIED_RESET, Fault.RESET)
 
 
 def spoiled(fault: Fault, good: Reply) -> Reply | None:
@@ -106,9 +110,12 @@ class Venue:
         self.rates = Rates()
         self.log: list[str] = []
         """Every request, as ``METHOD /path``."""
+        self.watch: Watch | None = None
         self.lock = threading.RLock()
         self.over = threading.Event()
         self.url = ""
+        self.mistakes: list[str] = []
+        """What went wrong in the server itself; must stay empty."""
 
     def move(
         self, price: str | Decimal, symbol: str = "NSE:INFY", depth: int | None = None
@@ -131,12 +138,23 @@ class Venue:
                 return error(429, "NetworkException", "Too many requests")
             request.fault = fault = self.faults.pick(request.line)
             good = Reply(200, envelope(None))
+            if fault is Fault.LATE:
+                self.broker.at(request.now_ms + LATE_MS, lambda at_ms: self._late(request, at_ms))
             if fault is None or fault.applies or fault is Fault.NOT_APPLIED_200:
                 try:
                     good = _good(self.routes.answer(request))
                 except Refused as refused:
                     return error(refused.code, refused.kind, refused.message)
+            if self.watch is not None:
+                self.broker.advance(request.now_ms)
+                self.watch.look(request.line)
             return good if fault is None else spoiled(fault, good)
+
+    def _late(self, request: Request, at_ms: int) -> None:
+        """Do what was asked for long ago, as when a line comes back."""
+        request.now_ms = at_ms
+        with suppress(Refused):
+            self.routes.answer(request)
 
 
 def _good(data: object) -> Reply:
@@ -204,7 +222,10 @@ class Server(ThreadingHTTPServer):
         venue.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Pass over a client that has hung up."""
+        """Pass over a client that has hung up; keep what is a mistake of ours."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            self.venue.mistakes.append(repr(error))
 
 
 @contextmanager
@@ -220,3 +241,4 @@ def serve(venue: Venue, port: int = 0) -> Iterator[Venue]:
         server.shutdown()
         server.server_close()
         thread.join()
+    assert venue.mistakes == []
