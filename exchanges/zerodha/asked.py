@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from exchanges.zerodha.wire import WireOrder
+from machines.words import ZERO
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -54,15 +55,30 @@ class Asked:
         return watched and order.order_id not in self._ended and not order.status_message
 
     def moved_by_person(self, order: WireOrder) -> bool:
-        """Tell whether an order has a shape that we never asked for."""
+        """Tell whether a resting order has a shape that we never asked for.
+
+        One that is being changed, or that has triggered, shows what it likes; so does what we
+        asked to be a market order.
+        """
         shapes = self._shapes.get(order.order_id)
-        return shapes is not None and _shape_of(order) not in shapes
+        if shapes is None or order.status != ("TRIGGER PENDING" if is_stop(order) else "OPEN"):
+            return False
+        return not self.was_market(order) and _shape_of(order) not in shapes
+
+    def was_market(self, order: WireOrder) -> bool:
+        """Tell whether we asked for a market order that is shown as something else."""
+        if order.order_type != "LIMIT":
+            return False
+        priceless = Shape(order.quantity, ZERO, ZERO)
+        return is_protected(order) or priceless in self._shapes.get(order.order_id, ())
 
 
 def _shape_of(order: WireOrder) -> Shape:
-    # Whoever made it a market order, Kite moves its price as it likes.
-    price = Decimal(0) if order.order_type == "MARKET" or is_protected(order) else order.price
-    return Shape(order.quantity, price, order.trigger_price if is_stop(order) else Decimal(0))
+    stop = is_stop(order)
+    priced = order.order_type in ("LIMIT", "SL")
+    return Shape(
+        order.quantity, order.price if priced else ZERO, order.trigger_price if stop else ZERO
+    )
 
 
 def is_stop(order: WireOrder) -> bool:

@@ -13,7 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from exchanges.zerodha import charges, ist
-from exchanges.zerodha.asked import Asked, is_protected, is_stop
+from exchanges.zerodha.asked import Asked, is_stop
 from exchanges.zerodha.classify import refusal_of
 from exchanges.zerodha.instruments import Listing, Product
 from exchanges.zerodha.wire import WireGtt, WireHolding, WireOrder, WirePosition, WireTrade
@@ -135,7 +135,7 @@ def status(order: WireOrder, close_ms: int) -> OrderStatus:
 def order_of(order: WireOrder, name: str, close_ms: int, asked: Asked) -> Order:
     """Read one order. A protected market order is one, whatever Kite has made of it."""
     stands = status(order, close_ms)
-    kind = OrderType.MARKET if is_protected(order) else _TYPES.get(order.order_type)
+    kind = OrderType.MARKET if asked.was_market(order) else _TYPES.get(order.order_type)
     if kind is None:
         kind, stands = OrderType.LIMIT, OrderStatus.UNKNOWN
     stop = kind in (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)

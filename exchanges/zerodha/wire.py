@@ -8,7 +8,7 @@ the venue sheet, §6.3 to §9.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -16,15 +16,30 @@ from exchanges.errors import VenueUnavailable
 from exchanges.zerodha import ist
 from machines.words import ZERO
 
+Word = Literal["BUY", "SELL"]
+LARGEST = Decimal(10) ** 15
+"""Of any number: what is larger is no price and no quantity."""
 
-class WireOrder(msgspec.Struct, frozen=True):
+
+class Row(msgspec.Struct, frozen=True):
+    """What every row keeps to: numbers are numbers. *Raises*: ValueError naming the field."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value: object = getattr(self, name)
+            # JSON as Python reads it knows NaN and Infinity.
+            if isinstance(value, Decimal) and not (value.is_finite() and abs(value) < LARGEST):
+                raise ValueError(f"{name} {value} is no number of the market")
+
+
+class WireOrder(Row, frozen=True):
     """One order of the day's book, in its latest state."""
 
     order_id: str
     status: str
     exchange: str
     tradingsymbol: str
-    transaction_type: str
+    transaction_type: Word
     order_type: str
     product: str
     quantity: Decimal
@@ -41,21 +56,21 @@ class WireOrder(msgspec.Struct, frozen=True):
     parent_order_id: str | None = None
 
 
-class WireTrade(msgspec.Struct, frozen=True):
+class WireTrade(Row, frozen=True):
     """One execution; it carries no tag."""
 
     trade_id: str
     order_id: str
     exchange: str
     tradingsymbol: str
-    transaction_type: str
+    transaction_type: Word
     product: str
     average_price: Decimal
     quantity: Decimal
     fill_timestamp: ist.Ist
 
 
-class WirePosition(msgspec.Struct, frozen=True):
+class WirePosition(Row, frozen=True):
     """One net position: what was carried and what was traded today, by whomever."""
 
     exchange: str
@@ -71,7 +86,7 @@ class WirePositions(msgspec.Struct, frozen=True):
     net: list[WirePosition]
 
 
-class WireHolding(msgspec.Struct, frozen=True):
+class WireHolding(Row, frozen=True):
     """Shares in the demat account. ``used_quantity`` was sold today.
 
     Whether ``quantity`` has T1 shares in it, and what a sale does to it, is documented nowhere
@@ -88,7 +103,7 @@ class WireHolding(msgspec.Struct, frozen=True):
     opening_quantity: Decimal | None = None
 
 
-class WireLevel(msgspec.Struct, frozen=True):
+class WireLevel(Row, frozen=True):
     """One price of the order book; zero where there is none."""
 
     price: Decimal = ZERO
@@ -102,7 +117,7 @@ class WireDepth(msgspec.Struct, frozen=True):
     sell: list[WireLevel] = []
 
 
-class WireQuote(msgspec.Struct, frozen=True):
+class WireQuote(Row, frozen=True):
     """A full quote. Circuit limits come from nowhere else."""
 
     last_price: Decimal
@@ -125,10 +140,10 @@ class WireFired(msgspec.Struct, frozen=True):
     order_result: WireResult | None = None
 
 
-class WireLeg(msgspec.Struct, frozen=True):
+class WireLeg(Row, frozen=True):
     """One leg's order in a GTT. Kite writes no tag here."""
 
-    transaction_type: str
+    transaction_type: Word
     product: str
     quantity: Decimal
     price: Decimal
@@ -155,7 +170,7 @@ class WireGtt(msgspec.Struct, frozen=True):
     updated_at: ist.Ist | None = None
 
 
-class WireInstrument(msgspec.Struct, frozen=True):
+class WireInstrument(Row, frozen=True):
     """One row of the instruments file. ``tick_size`` comes as a float."""
 
     instrument_token: int

@@ -29,56 +29,66 @@ INFY = Listing(
 )
 
 
+ORDER: dict[str, object] = {
+    "account_id": "AB1234",
+    "order_id": "1990000000000000001",
+    "exchange_order_id": "1300000038790001",
+    "parent_order_id": None,
+    "status": "TRIGGER PENDING",
+    "status_message": None,
+    "order_timestamp": datetime(2026, 11, 20, 10, 15, 2),  # noqa: DTZ001
+    "exchange_update_timestamp": "2026-11-20 10:15:02",
+    "variety": "regular",
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "instrument_token": 408065,
+    "order_type": "SL",
+    "transaction_type": "SELL",
+    "validity": "DAY",
+    "product": "MIS",
+    "quantity": 85,
+    "price": 1480,
+    "trigger_price": 1485.5,
+    "average_price": 0,
+    "filled_quantity": 0,
+    "pending_quantity": 85,
+    "cancelled_quantity": 0,
+    "meta": {},
+    "tag": "Lk3f9q2R1S01",
+    "tags": ["Lk3f9q2R1S01"],
+    "guid": None,
+}
+"""The venue sheet's order of §6.3."""
+TRADE: dict[str, object] = {
+    "trade_id": "1",
+    "order_id": "1990000000000000001",
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "product": "MIS",
+    "average_price": 1500.05,
+    "quantity": 40,
+    "transaction_type": "BUY",
+    "fill_timestamp": datetime(2026, 11, 20, 10, 15, 2),  # noqa: DTZ001
+    "order_timestamp": "10:15:02",
+}
+POSITION: dict[str, object] = {
+    "exchange": "NSE",
+    "tradingsymbol": "INFY",
+    "product": "MIS",
+    "quantity": 100,
+    "average_price": 1500.5,
+}
+
+
 def wire_order(order_id: str = "1990000000000000001", **changes: object) -> WireOrder:
     """The venue sheet's order of §6.3, with what a test changes."""
-    payload: dict[str, object] = {
-        "account_id": "AB1234",
-        "order_id": order_id,
-        "exchange_order_id": "1300000038790001",
-        "parent_order_id": None,
-        "status": "TRIGGER PENDING",
-        "status_message": None,
-        "order_timestamp": datetime(2026, 11, 20, 10, 15, 2),  # noqa: DTZ001
-        "exchange_update_timestamp": "2026-11-20 10:15:02",
-        "variety": "regular",
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "instrument_token": 408065,
-        "order_type": "SL",
-        "transaction_type": "SELL",
-        "validity": "DAY",
-        "product": "MIS",
-        "quantity": 85,
-        "price": 1480,
-        "trigger_price": 1485.5,
-        "average_price": 0,
-        "filled_quantity": 0,
-        "pending_quantity": 85,
-        "cancelled_quantity": 0,
-        "meta": {},
-        "tag": "Lk3f9q2R1S01",
-        "tags": ["Lk3f9q2R1S01"],
-        "guid": None,
-    }
-    return read(payload | changes, WireOrder)
+    return read(ORDER | {"order_id": order_id} | changes, WireOrder)
 
 
 def wire_trade(
     trade_id: str, order_id: str = "1990000000000000001", **changes: object
 ) -> WireTrade:
-    payload: dict[str, object] = {
-        "trade_id": trade_id,
-        "order_id": order_id,
-        "exchange": "NSE",
-        "tradingsymbol": "INFY",
-        "product": "MIS",
-        "average_price": 1500.05,
-        "quantity": 40,
-        "transaction_type": "BUY",
-        "fill_timestamp": datetime(2026, 11, 20, 10, 15, 2),  # noqa: DTZ001
-        "order_timestamp": "10:15:02",
-    }
-    return read(payload | changes, WireTrade)
+    return read(TRADE | {"trade_id": trade_id, "order_id": order_id} | changes, WireTrade)
 
 
 def wire_position(quantity: int, product: str = "MIS", average: float = 1500.5) -> WirePosition:

@@ -222,7 +222,8 @@ class Broker:
             return
         if kind is OrderType.MARKET and self.quirks.protected_as_limit:
             ticket.order_type, ticket.price = "LIMIT", self.floor.last[ticket.symbol]
-            ticket.system_tags += ["mktp", "mktp:2.00"]
+            if self.quirks.tags_protected:
+                ticket.system_tags += ["mktp", "mktp:2.00"]
         self._follow(ticket, at_ms)
 
     # --------------------------------------------------------------------------- changing

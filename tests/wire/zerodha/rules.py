@@ -53,7 +53,9 @@ class Quirks:
     converts: bool = True
     """SL may become LIMIT or MARKET."""
     protected_as_limit: bool = False
-    """A protected market order is shown as LIMIT, tagged ``mktp``."""
+    """A protected market order is shown as LIMIT."""
+    tags_protected: bool = True
+    """... and tagged ``mktp``."""
     spent_code: int = 429
     """Status of the 26th modification's refusal."""
     whole_quantity: bool = True

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from exchanges.zerodha.instruments import Product
 from machines.words import Liquidity, OrderStatus, OrderType, OutcomeKind, Refusal, Role, Side
 from tests.wire.zerodha.rig import SYMBOL, Rig, connected
@@ -162,13 +164,18 @@ async def test_stop_when_refused_after_the_answer_then_the_book_says_why(rig: Ri
     assert (order.status, order.refusal) == (OrderStatus.REJECTED, Refusal.BEHIND_MARKET)
 
 
-async def test_market_order_when_shown_as_a_limit_then_it_still_is_ours(rig: Rig) -> None:
+@pytest.mark.parametrize("tagged", [True, False])
+async def test_market_order_when_shown_as_a_limit_then_it_still_is_one(
+    rig: Rig, tagged: bool
+) -> None:
     rig.wire.broker.quirks.protected_as_limit = True
+    rig.wire.broker.quirks.tags_protected = tagged
     await rig.snapshot()
     rig.wire.move("1500", depth=30)
     await rig.one(rig.place(ENTRY, 100, OrderType.MARKET))
     order = await rig.order(ENTRY)
     assert (order.type, order.filled_qty, order.status) == (OrderType.MARKET, 30, OrderStatus.OPEN)
+    assert not order.by_person
 
 
 async def test_person_when_cancelling_or_moving_in_the_app_then_it_shows(rig: Rig) -> None:
