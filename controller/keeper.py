@@ -1,8 +1,9 @@
 """Keeps one account's ladders right: poll → advance → journal → send, until nothing changes.
 
-The only place where a ladder meets a venue. Every act is durable before it is sent; the next poll
-judges what came of it. A poll that fails, or that began before our last write was answered, says
-nothing (DESIGN laws 4 and 5). Knows no venue by name and no row by label.
+The only place where a ladder meets a venue. Every act is durable before it is sent. What it was
+answered is durable when the instant ends: an answer that is lost leaves an act of unknown outcome,
+no more. The next poll judges what came of it. A poll that fails, or that began before our last
+write was answered, says nothing (DESIGN laws 4 and 5). Knows no venue by name and no row by label.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class Keeper:
         self._settled_ms = 0
         """When the last answer to a request of ours came: reads begun before are stale."""
         self._last_closed: dict[Key, Kept] = {}
+        self._answers: list[Draft] = []
+        """Outcomes that wait for the next commit of the same instant."""
 
     # ------------------------------------------------------------------------------- asking
 
@@ -142,9 +145,17 @@ class Keeper:
 
         *Raises*: JournalError; nothing has been sent after it.
         """
-        for _ in range(MAX_ROUNDS):
-            if not await self._round(now_ms):
-                return
+        try:
+            for _ in range(MAX_ROUNDS):
+                if not await self._round(now_ms):
+                    return
+        finally:
+            self._write([])
+
+    def _write(self, drafts: list[Draft]) -> None:
+        """Make durable what waits, then ``drafts``, in one commit."""
+        waiting, self._answers = self._answers, []
+        self._journal.append([*waiting, *drafts])
 
     async def _round(self, now_ms: int) -> bool:
         snapshot = await self._read(now_ms)
@@ -155,7 +166,8 @@ class Keeper:
             self._look(kept, work)
         self._look_back(work)
         self._start_plans(work)
-        self._journal.append(work.drafts)
+        if work.drafts:
+            self._write(work.drafts)
         if work.sends:
             outcomes = await self.venue.send([flight.mutation for _, flight in work.sends])
             self._settled_ms = now_ms
@@ -277,7 +289,6 @@ class Keeper:
             self._on_change(kept, now_ms)
 
     def _take_outcomes(self, work: Work, outcomes: Sequence[Outcome]) -> None:
-        drafts: list[Draft] = []
         window_ms = self.venue.capabilities.window_ms
         now_ms = work.now_ms
         for (kept, flight), outcome in zip(work.sends, outcomes, strict=True):
@@ -292,10 +303,9 @@ class Keeper:
             scribe.rows(taken, ())
             scribe.state(ladder)
             self._tell(kept, taken, now_ms)
-            drafts += scribe.drafts
+            self._answers += scribe.drafts
             for text in scribe.alerts:
                 self._on_alert(ladder.terms.spec.name, text, now_ms)
-        self._journal.append(drafts)
 
     # ------------------------------------------------------------------------------ opening
 
