@@ -1,14 +1,16 @@
 """The journal: what happened, which row was taken, what was sent; appended before it is sent.
 
 SQLite through apsw, WAL, ``synchronous=FULL``; one writer per state file, held by ``flock``. Each
-record carries a hash of the one before it, checked when the file is opened to write. After a
-failure nothing more is accepted: the file says what is known. Reading is open to anybody while a
-controller runs. Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
+record carries a hash of itself and of the one before it; the hashes, and SQLite's own books, are
+checked when the file is opened to write. A file comes into being whole, so one that is empty has
+been emptied. After a failure nothing more is accepted: the file says what is known. Reading is open
+to anybody while a controller runs. Knows nothing of tables or venues. *Source*: RELIABILITY §3.1.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from exchanges import sqlite
 from exchanges.sqlite import Database, open_durable
 from machines.errors import RungkeeperError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Since 2 the hash covers every column."""
 _SCHEMA = """
 CREATE TABLE meta (schema INTEGER NOT NULL) STRICT;
 CREATE TABLE journal (
@@ -40,6 +43,7 @@ CREATE INDEX states ON journal (stream, seq) WHERE state IS NOT NULL;
 """
 _TABLES = {"meta", "journal"}
 _INSERT = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADVICE = "Keep the file, restore a copy, or name another and adopt what is open"
 
 
 class JournalError(RungkeeperError):
@@ -94,18 +98,16 @@ class Journal:
         self._epoch = epoch
         self._failed = ""
         self._lock = _lock(path)
-        if fresh:
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
         try:
+            if fresh or not os.path.lexists(path):
+                _begin(path)
             self._db = _open(path)
             self._seq, self._chain = verify(self._db, path)
             self._vers = {str(s): _int(v) for s, v in self._db.rows(_LAST_VERS)}
-        except sqlite.Error as error:
+        except (sqlite.Error, OSError) as error:
             sqlite.let_go(self._lock)
             raise JournalError(
-                f"state {path}: cannot be read: {error}; nothing was sent. Keep the file, restore "
-                "a copy, or name another and adopt what is open"
+                f"state {path}: cannot be opened: {error}; nothing was sent. {_ADVICE}"
             ) from error
         except JournalError:
             sqlite.let_go(self._lock)
@@ -133,11 +135,12 @@ class Journal:
             vers[draft.position] = ver
             body = msgspec.json.encode(draft.data).decode()
             state = None if draft.state is None else draft.state.decode()
-            chain = link(chain, draft.position, ver, draft.at_ms, draft.kind, body, state)
-            rows.append(
-                (seq, draft.account, draft.position, draft.ladder, ver, self._epoch, draft.at_ms,
-                 boot_ms, draft.kind, body, state, chain)
+            row = (
+                draft.account, draft.position, draft.ladder, ver, self._epoch, draft.at_ms,
+                boot_ms, draft.kind, body, state,
             )  # fmt: skip
+            chain = link(chain, row)
+            rows.append((seq, *row, chain))
         try:
             with self._db.transaction():
                 self._db.run_many(_INSERT, rows)
@@ -165,9 +168,14 @@ class Journal:
         return _int(next(self._db.rows(sql, (account,)))[0])
 
     def close(self) -> None:
-        """Close the file and let it go."""
-        self._db.close()
-        sqlite.let_go(self._lock)
+        """Close the file and let it go. *Raises*: JournalError when that fails first of all."""
+        try:
+            self._db.close()
+        except sqlite.Error as error:  # while tidying up: what was appended is durable
+            if not self._failed:
+                raise JournalError(f"state {self._path}: cannot be tidied up: {error}") from error
+        finally:
+            sqlite.let_go(self._lock)
 
 
 _SELECT = "SELECT seq, wall_ms, account, stream, ladder, kind, body FROM journal"
@@ -176,7 +184,10 @@ SELECT stream, wall_ms, state FROM journal
 WHERE seq IN (SELECT max(seq) FROM journal WHERE state IS NOT NULL GROUP BY stream)
 ORDER BY (SELECT j.seq FROM journal j WHERE j.stream = journal.stream AND j.ver = 1)
 """
-_CHAIN = "SELECT seq, stream, ver, wall_ms, kind, body, state, chain FROM journal ORDER BY seq"
+_CHAIN = """
+SELECT seq, chain, account, stream, ladder, ver, epoch, wall_ms, boot_ms, kind, body, state
+FROM journal ORDER BY seq
+"""
 _LAST_VERS = "SELECT stream, max(ver) FROM journal GROUP BY stream"
 
 
@@ -186,29 +197,28 @@ def _int(value: sqlite.Value) -> int:
 
 
 def verify(db: Database, path: Path) -> tuple[int, bytes]:
-    """Check every record against the one before it; return the last number and hash.
+    """Check SQLite's books, then every record against the one before it.
 
-    *Raises*: JournalError naming the first record that does not follow.
+    Return the last number and hash. *Raises*: JournalError naming the first record that does not
+    follow.
     """
+    for (found,) in db.rows("PRAGMA integrity_check(1)"):
+        if found != "ok":  # an index may lead astray though every record is as it was written
+            raise JournalError(f"state {path}: is damaged ({found}); nothing was sent. {_ADVICE}")
     seq, chain = 0, b""
-    for found in db.rows(_CHAIN):
-        at, stream, ver, at_ms, kind, body, state, linked = found
-        text = None if state is None else str(state)
-        chain = link(chain, str(stream), _int(ver), _int(at_ms), str(kind), str(body), text)
+    for at, linked, *row in db.rows(_CHAIN):
+        chain = link(chain, row)
         seq += 1
         if at != seq or linked != chain:
             raise JournalError(
-                f"state {path}: record {seq} was altered or is missing; nothing was sent. Restore "
-                "a copy, or name another file and adopt what is open"
+                f"state {path}: record {seq} was altered or is missing; nothing was sent. {_ADVICE}"
             )
     return seq, chain
 
 
-def link(
-    chain: bytes, stream: str, ver: int, at_ms: int, kind: str, body: str, state: str | None
-) -> bytes:
-    """Return the hash that ties a record to the one before it."""
-    text = f"{stream}\x00{ver}\x00{at_ms}\x00{kind}\x00{body}\x00{state or ''}"
+def link(chain: bytes, row: Sequence[sqlite.Value]) -> bytes:
+    """Return the hash that ties a record, all its columns but number and hash, to the last one."""
+    text = "\x00".join("" if value is None else str(value) for value in row)
     return hashlib.blake2b(chain + text.encode(), digest_size=16).digest()
 
 
@@ -223,14 +233,27 @@ def _lock(path: Path) -> int:
         ) from None
 
 
+def _begin(path: Path) -> None:
+    """Put an empty journal in place, whole or not at all."""
+    made = path.with_name(path.name + ".new")
+    sqlite.remove(made)  # of a start that was killed here
+    db = open_durable(made, _TABLES)
+    with db.transaction():
+        db.run(_SCHEMA)
+        db.run("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
+    db.close()
+    sqlite.remove(path)  # and what lay beside a file that is gone: SQLite would read it into ours
+    made.replace(path)
+
+
 def _open(path: Path) -> Database:
+    if path.is_file() and not path.stat().st_size:  # SQLite would take it for a new one
+        raise JournalError(
+            f"state {path}: is empty, all its records are gone; nothing was sent. {_ADVICE}"
+        )
     db = open_durable(path, _TABLES)
     tables = {row[0] for row in db.rows("SELECT name FROM sqlite_master WHERE type='table'")}
-    if not tables:
-        with db.transaction():
-            db.run(_SCHEMA)
-            db.run("INSERT INTO meta VALUES (?)", (SCHEMA_VERSION,))
-    elif not tables >= _TABLES:
+    if not tables >= _TABLES:
         raise JournalError(f"state {path}: not a Rungkeeper state file")
     found = next(db.rows("SELECT schema FROM meta"), (None,))[0]
     if found != SCHEMA_VERSION:

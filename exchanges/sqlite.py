@@ -40,8 +40,11 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> Iterator[Row]:
         """Yield the rows a query finds."""
-        for row in self._connection.execute(sql, tuple(values)):
-            yield tuple(row)
+        try:
+            for row in self._connection.execute(sql, tuple(values)):
+                yield tuple(row)
+        except UnicodeDecodeError as error:  # SQLite hands on whatever bytes it finds
+            raise apsw.CorruptError(f"text that is not UTF-8 (byte {error.start})") from error
 
     @contextmanager
     def transaction(self) -> Generator[None]:
