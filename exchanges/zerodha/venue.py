@@ -65,7 +65,7 @@ class ZerodhaVenue:
         listings: dict[str, Listing],
         now_ms: Callable[[], int],
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._parts = parts = assemble(settings, client, listings, now_ms)
         self._now_ms = now_ms
         self.client = client
@@ -121,6 +121,15 @@ class ZerodhaVenue:
             client.close()
             raise
 
+    def square_off_ms(self, symbol: str) -> int | None:
+        """Return when an intraday position is to be closed today, before the broker does it.
+
+        None for what may be carried, and on a day without trading.
+        """
+        session = self.calendar.session(self.listings[symbol].market, ist.day_of(self._now_ms()))
+        intraday = self.settings.product is Product.MIS
+        return session.mis_exit_ms if session is not None and intraday else None
+
     @property
     def quotes_allowed(self) -> bool:
         """Tell whether the account's plan includes quotes, as far as Kite has said."""
@@ -135,7 +144,7 @@ class ZerodhaVenue:
     @property
     def account(self) -> str:
         """Name the account as the configuration does."""
-        return self._settings.account
+        return self.settings.account
 
     @property
     def capabilities(self) -> Capabilities:
@@ -158,7 +167,7 @@ class ZerodhaVenue:
 
     def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
         """Name the venue position a ladder of this symbol would own: one for each product."""
-        return Key(self.account, symbol, self._settings.product.value)
+        return Key(self.account, symbol, self.settings.product.value)
 
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Read the day's books, and prices once a second.
@@ -227,7 +236,7 @@ class ZerodhaVenue:
             closes[symbol] = 0 if session is None else session.close_ms
         return parse.Desk(
             self.account,
-            self._settings.product,
+            self.settings.product,
             self.listings,
             closes,
             names=self._parts.pairs.names,
@@ -278,10 +287,10 @@ class ZerodhaVenue:
     async def _route(self, mutation: Mutation) -> Outcome:
         match mutation:
             case PlacePair():
-                if self._settings.scheme is Scheme.A:
+                if self.settings.scheme is Scheme.A:
                     return await self._pair_sender.place(mutation)
                 text = f"pair {mutation.client_order_id}: there are none in scheme "
-                text += self._settings.scheme.value
+                text += self.settings.scheme.value
                 return Outcome(OutcomeKind.REFUSED, Refusal.INVALID, text)
             case PlaceOrder():
                 return await self._sender.place(mutation)

@@ -1,5 +1,6 @@
 """Login, symbols, products and weight: what happens around the orders."""
 
+import json
 import subprocess
 import sys
 from decimal import Decimal
@@ -9,10 +10,11 @@ import pytest
 
 from exchanges.errors import VenueUnavailable
 from exchanges.secrets import Secret
+from exchanges.zerodha.checkup import checkup
 from exchanges.zerodha.client import AuthLost
 from exchanges.zerodha.instruments import Product
 from exchanges.zerodha.login import exchange
-from exchanges.zerodha.settings import ZerodhaSettings
+from exchanges.zerodha.settings import Scheme, ZerodhaSettings
 from exchanges.zerodha.venue import ZerodhaVenue
 from machines.errors import InvalidSpec
 from machines.words import ExitStyle, Fees, Instrument, OrderType, OutcomeKind, Refusal, Side
@@ -56,7 +58,7 @@ async def test_open_when_the_token_is_dead_then_a_login_is_asked_for(wire: Venue
 
 async def test_open_when_a_symbol_is_unknown_then_all_are_named(wire: Venue) -> None:
     with pytest.raises(InvalidSpec) as caught:
-        async with connected(wire, Product.MIS, ZerodhaSettings.scheme, "NSE:INFI", "SBIN"):
+        async with connected(wire, Product.MIS, Scheme.B, "NSE:INFI", "SBIN"):
             pass
     assert len(caught.value.faults) == 2
 
@@ -144,7 +146,7 @@ def _sale(qty: int) -> dict[str, str]:
 async def test_future_when_traded_then_in_lots_until_its_own_close() -> None:
     lot = Instrument(FUTURE, D("0.1"), D(400), D(400))
     with serve(Venue({FUTURE: lot}, {FUTURE: D(1500)})) as wire:
-        async with connected(wire, Product.NRML, ZerodhaSettings.scheme, FUTURE) as rig:
+        async with connected(wire, Product.NRML, Scheme.B, FUTURE) as rig:
             rig.key = rig.venue.key_for(FUTURE, "", "long")
             await rig.snapshot()
             odd = await rig.one(rig.place(ENTRY, 401, OrderType.MARKET))
@@ -155,6 +157,35 @@ async def test_future_when_traded_then_in_lots_until_its_own_close() -> None:
             quote = (await rig.snapshot()).quotes[FUTURE]
             ends_ms = quote.session_ends_ms or 0
             assert (ends_ms - FRIDAY_10_15) // 60_000 == 5 * 60 + 25
+
+
+async def test_checkup_when_others_trade_here_then_their_orders_are_named(wire: Venue) -> None:
+    async with connected(wire, Product.CNC, Scheme.A) as rig:
+        await rig.bought(100)
+        now_ms = wire.clock.now_ms()
+        number = wire.broker.place(_sale(10), now_ms)
+        legs = [{"transaction_type": "SELL", "product": "CNC", "quantity": 1, "price": 1470}]
+        place = {"exchange": "NSE", "tradingsymbol": "INFY", "last_price": 1500}
+        form = {
+            "type": "single",
+            "condition": json.dumps(place | {"trigger_values": [1480]}),
+            "orders": json.dumps(legs),
+        }
+        trigger = wire.triggers.place(form, now_ms)
+        wire.clock.jump(1_001)
+        found = await checkup(rig.venue)
+        assert (found.user_id, found.sells_freely, found.quotes) == ("AB1234", True, True)
+        assert (found.untagged, found.pairs) == ((number,), (f"{trigger}",))
+        assert found.held == {SYMBOL: 100}
+        assert found.closed == ()
+        assert found.orders_left_today == 4_999
+        assert found.token_dies_ms == wire.access.dies_ms
+        assert rig.venue.square_off_ms(SYMBOL) is None
+
+
+async def test_square_off_when_intraday_then_before_the_brokers(rig: Rig) -> None:
+    off_ms = rig.venue.square_off_ms(SYMBOL) or 0
+    assert (off_ms - FRIDAY_10_15) // 60_000 == 4 * 60 + 50  # 15:05
 
 
 async def test_entry_when_after_the_cut_off_then_it_never_leaves(rig: Rig) -> None:
