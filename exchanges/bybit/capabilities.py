@@ -36,6 +36,8 @@ DEMO_FEES = Fees(maker=Decimal("0.0002"), taker=Decimal("0.00055"))
 AHEAD_MS, BEHIND_MS = 1_000, 5_000
 """A request stamped this far ahead of or behind the venue's clock is refused (§3.1)."""
 MOVES_MONEY = ("Withdraw", "AccountTransfer", "SubMemberTransfer")
+FEW = 3
+"""So many symbols are asked for one by one: fee-rate takes five requests a second (§5)."""
 UNIFIED = (3, 4, 5, 6)
 """``unifiedMarginStatus`` of unified accounts (§3.16)."""
 EXPIRES_SOON_DAYS = 14
@@ -171,10 +173,13 @@ async def _instruments(line: Line) -> dict[str, Instrument]:
 async def _is_hedged(
     line: Line, settings: BybitSettings, instruments: Mapping[str, Instrument]
 ) -> bool:
-    """Tell whether positions are hedged: one symbol's rows say, flat or not (§3.9)."""
-    symbols = settings.symbols or tuple(instruments)
+    """Tell whether positions are hedged: a symbol's rows say, flat or not (§3.9).
+
+    A few symbols stand for all. One that is kept otherwise is found when it is traded: the venue
+    refuses, and a snapshot that shows it is none.
+    """
     modes: dict[bool, str] = {}
-    for symbol in symbols[:1] if not settings.symbols else symbols:
+    for symbol in (settings.symbols or tuple(instruments))[:FEW]:
         body = await line.ask("get_positions", {"category": CATEGORY, "symbol": symbol})
         rows, _ = parse.page(body, PositionRow)
         if not rows:
@@ -193,7 +198,7 @@ async def _fees(
         return dict.fromkeys(instruments, DEMO_FEES)
     found: dict[str, Fees] = {}
     queries: list[dict[str, object]] = [{"symbol": symbol} for symbol in settings.symbols]
-    for query in queries or [{}]:
+    for query in queries if 0 < len(queries) <= FEW else [{}]:
         body = await line.ask("get_fee_rates", {"category": CATEGORY, **query})
         rows, _ = parse.page(body, FeeRow)
         found |= {row.symbol: parse.fees(row) for row in rows}

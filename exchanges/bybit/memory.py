@@ -7,7 +7,7 @@ taken for ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 
 import msgspec
@@ -45,6 +45,15 @@ class _Watched(msgspec.Struct, frozen=True):
     shown_ms: int
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """Orders to be looked up: client order ids and their symbols."""
+
+    owed: dict[str, str]
+    """These are somewhere: they were open, accepted, or have filled."""
+    asked: dict[str, str]
+    """These may never have arrived."""
+
+
 class Memory:
     """One account's memory."""
 
@@ -65,6 +74,8 @@ class Memory:
         self._drift_reads = 0
         self._watched: dict[str, _Watched] = {}
         self._ended: dict[str, OrderRow] = {}
+        self._found: dict[str, OrderRow] = {}
+        """Ends that no cut held yet: an end is final, so what was looked up need not be again."""
         self._sent: dict[tuple[Key, str], _Sent] = {}
         self._views: dict[Key, View] = {}
 
@@ -110,17 +121,28 @@ class Memory:
         self._filled[execution.order_id] = self._filled.get(execution.order_id, ZERO) + fill.qty
         self.cursor_ms = max(self.cursor_ms, fill.at_ms)
 
-    def missing(self, orders: Iterable[OrderRow]) -> dict[str, str]:
-        """Name what is not open and whose end is not known: client order ids and symbols."""
-        shown = {row.order_link_id for row in orders} | self._ended.keys()
-        found = {name: watched.row.symbol for name, watched in self._watched.items()}
+    def find(self, rows: Iterable[OrderRow]) -> list[OrderRow]:
+        """Keep the ends among orders that were looked up; return those that are open after all."""
+        live: list[OrderRow] = []
+        for row in rows:
+            if parse.order(row).status.live:
+                live.append(row)
+            else:
+                self._found[row.order_link_id] = row
+        return live
+
+    def missing(self, orders: Iterable[OrderRow]) -> Missing:
+        """Name what is not open and whose end is not known."""
+        shown = {row.order_link_id for row in orders} | self._ended.keys() | self._found.keys()
+        owed = {name: watched.row.symbol for name, watched in self._watched.items()}
+        asked: dict[str, str] = {}
         for (key, name), sent in self._sent.items():
             if isinstance(sent.mutation, PlaceOrder):
-                found[name] = key.symbol
+                (owed if sent.sure else asked)[name] = key.symbol
         for execution in self._since:
             if execution.fill.client_order_id:
-                found[execution.fill.client_order_id] = execution.key.symbol
-        return {name: symbol for name, symbol in found.items() if name not in shown}
+                owed[execution.fill.client_order_id] = execution.key.symbol
+        return Missing(_without(owed, shown), _without(asked, shown | owed.keys()))
 
     # ------------------------------------------------------------------------------- judging
 
@@ -132,10 +154,14 @@ class Memory:
         *,
         patient: bool,
     ) -> None:
-        """Believe a cut or not. ``orders``: open and lately ended ones, by client order id.
+        """Believe a cut or not. ``orders``: the open ones, by client order id.
 
         ``patient``: another attempt follows. *Raises*: Torn.
         """
+        for name in orders:
+            if name in self._found or name in self._ended:
+                raise Torn(f"order {name} is shown open after its end")
+        orders = {**self._found, **orders}
         wrong = self._lost(orders, now_ms) or self._disagreeing(orders)
         wrong = wrong or cut.behind(held, self._since) or self._drifted(held, patient=patient)
         if wrong is None and patient:
@@ -207,9 +233,10 @@ class Memory:
                 live.append((self.mode.key(row.symbol, row.position_idx), order))
                 if row.order_link_id:
                     self._watched[row.order_link_id] = _Watched(row, now_ms)
-            elif row.order_link_id:
-                self._ended[row.order_link_id] = row
-                self._watched.pop(row.order_link_id, None)
+        for name, row in self._found.items():
+            self._ended[name] = row
+            self._watched.pop(name, None)
+        self._found = {}
         self._sent = {
             slot: sent
             for slot, sent in self._sent.items()
@@ -274,3 +301,7 @@ class Memory:
 def _placed(row: OrderRow) -> tuple[str, str]:
     """Sort orders as they were placed: the venue's own order changes within a millisecond."""
     return (row.created_time or "").zfill(16), row.order_link_id
+
+
+def _without(names: dict[str, str], shown: Set[str]) -> dict[str, str]:
+    return {name: symbol for name, symbol in names.items() if name not in shown}

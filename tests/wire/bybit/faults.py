@@ -104,12 +104,16 @@ class Scripted(msgspec.Struct, frozen=True):
 class Faults:
     """All that goes wrong on one line. *Units*: rates are fractions of the requests."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self) -> None:
         self.rates: dict[Wrong, float] = {}
         self.hits: dict[Wrong, int] = {}
-        self._random = random.Random(seed)
+        self._random = random.Random(0)
         self._script: deque[Scripted] = deque()
         self._lock = threading.Lock()
+
+    def seed(self, seed: int) -> None:
+        """Begin the draws anew."""
+        self._random = random.Random(seed)
 
     def next(self, path: str, *wrongs: Wrong) -> None:
         """Let the next requests to a path meet these, one each."""

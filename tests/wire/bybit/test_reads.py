@@ -106,6 +106,21 @@ async def test_order_when_neither_open_nor_ended_then_no_snapshot(
         await desk.view()
 
 
+async def test_order_when_shown_open_after_its_end_then_no_snapshot(
+    desk: Asker, venue: Loopback
+) -> None:
+    await desk.done(desk.limit("a", BUY, "0.1", "104000"))
+    await desk.view()
+    venue.exchange.freeze(REALTIME)
+    before = venue.exchange.frozen[REALTIME]
+    venue.exchange.thaw()
+    venue.exchange.person_cancels("a")
+    assert (await desk.order("a")).status is OrderStatus.CANCELLED
+    venue.exchange.frozen[REALTIME] = before
+    with pytest.raises(VenueUnavailable, match="order a is shown open after its end"):
+        await desk.view()
+
+
 async def test_account_when_opened_again_then_all_since_is_known(
     desk: Asker, venue: Loopback
 ) -> None:
