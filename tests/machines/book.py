@@ -6,6 +6,7 @@ position, and it leaves reduce-only orders resting when the position is gone. Wh
 ever be sent (a wrong side, a twin id, a price off the tick) is an assertion.
 """
 
+from copy import copy
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -68,6 +69,13 @@ class Book:
         self.visible = True
         """Whether the venue's order desk sees the position that its fills have made."""
         self.quote = Quote(instrument.symbol, ZERO, 0, 0)
+
+    def fork(self) -> "Book":
+        """A book that is as this one is now, and goes its own way."""
+        other = copy(self)
+        other.orders, other.names = dict(self.orders), dict(self.names)
+        other.fills, other.untold = list(self.fills), list(self.untold)
+        return other
 
     # -------------------------------------------------------------------------- what it shows
 

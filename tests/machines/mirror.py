@@ -6,6 +6,7 @@ minimum notional that decides nothing.
 
 import re
 from decimal import Decimal
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ PRICE = re.compile(
 OTHER = {Direction.LONG: Direction.SHORT, Direction.SHORT: Direction.LONG}
 
 
+@cache
 def mirrored(script: Script) -> Script | None:
     """Return the scenario in the mirror, or None where the mirror would be bent."""
     spec = script.spec

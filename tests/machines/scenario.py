@@ -7,6 +7,7 @@ the file uses.
 import difflib
 import re
 import sys
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -70,9 +71,17 @@ class Run(World):
 
     # ------------------------------------------------------------------------------- playing
 
-    def play(self) -> None:
+    def fork(self, table: Table[Instruction] = TABLE) -> "Run":
+        """Return a run that is as this one is now, and goes on by another table."""
+        other = copy(self)
+        other.book, other.table = self.book.fork(), table
+        other.limbo, other.polls = list(self.limbo), list(self.polls)
+        other.answered = list(self.answered)
+        return other
+
+    def play(self, start: int = 0) -> None:
         """Play every step. *Raises*: AssertionError with a readable diff at the first that errs."""
-        for step in self.script.steps:
+        for step in self.script.steps[start:]:
             told = self.play_step(step)
             if told != list(step.follows):
                 raise AssertionError(self._difference(step, told))
@@ -231,6 +240,14 @@ def row_told(taken: core.Taken) -> str:
 def corpus() -> list[Script]:
     """Read every scenario, in the order of their names."""
     return [read(path) for path in sorted(SCENARIOS.glob("*.ladder"))]
+
+
+@cache
+def played(script: Script) -> Run:
+    """Play a scenario, once for all who only look at what happened."""
+    run = Run(script)
+    run.play()
+    return run
 
 
 def retold(path: Path) -> str:

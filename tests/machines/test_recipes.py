@@ -35,7 +35,7 @@ from machines.words import (
     View,
 )
 from tests.machines.retrace import Retrace, Taken
-from tests.machines.scenario import Run, corpus
+from tests.machines.scenario import corpus, played
 from tests.machines.script import Script
 from tests.machines.untraced import untraced
 from tests.machines.walk import Walk
@@ -215,16 +215,15 @@ def prove(taken: Taken, *venues: Capabilities) -> None:
 
 @pytest.mark.parametrize("script", corpus(), ids=lambda script: script.name)
 def test_row_when_taken_in_a_scenario_then_what_is_sent_is_its_recipe(script: Script) -> None:
-    run = Run(script)
-    run.play()
+    run = played(script)
     for polled in run.polls:
         for taken in Retrace(polled, run.book.capabilities).rows:
             prove(taken, *VENUES)
 
 
-@pytest.mark.parametrize("half", range(2))  # two halves of 2,000, for two processors
+@pytest.mark.parametrize("half", range(2))  # two halves of 1,000, for two processors
 @untraced
-@settings(max_examples=1_000)
+@settings(max_examples=500)
 @given(seed=st.integers(0, 2**32))
 def test_row_when_taken_on_a_walk_then_what_is_sent_is_its_recipe(half: int, seed: int) -> None:
     walk = Walk(seed)

@@ -7,13 +7,13 @@ from machines.grammar import Row
 from machines.position import ROWS
 from machines.words import Direction
 from tests.machines.mirror import mirrored
-from tests.machines.scenario import SCENARIOS, Run, corpus, retold
+from tests.machines.scenario import SCENARIOS, Run, corpus, played, retold
 from tests.machines.script import Misread, Script, Step, tidy
 
 
 @pytest.mark.parametrize("script", corpus(), ids=lambda script: script.name)
 def test_scenario_when_played_then_follows_exactly_what_is_written(script: Script) -> None:
-    Run(script).play()
+    played(script)
 
 
 def test_scenario_when_it_expects_something_else_then_the_difference_is_shown() -> None:
@@ -67,14 +67,13 @@ def tidied(text: str) -> list[str]:
 def test_scenario_when_mirrored_then_the_other_side_does_the_same(script: Script) -> None:
     other = mirrored(script)
     assert other is not None
-    Run(other).play()
+    played(other)
 
 
 def test_corpus_when_read_then_every_row_and_state_has_a_long_and_a_short() -> None:
     taken: dict[Direction, set[tuple[str, str]]] = {side: set() for side in Direction}
     for script in (*corpus(), *filter(None, map(mirrored, corpus()))):
-        run = Run(script)
-        run.play()
+        run = played(script)
         rows = [*(t for p in run.polls for t in p.done.taken), *run.answered]
         taken[script.spec.side] |= {
             (t.cell.name, t.before) for t in rows if isinstance(t.cell, Row)
