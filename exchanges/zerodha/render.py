@@ -135,7 +135,8 @@ def modify_fields(asked: AmendOrder, resting: WireOrder, listing: Listing) -> Fi
     if kind == "MARKET":  # again, too: it chases with the band of the moment
         fields |= {"order_type": kind, "market_protection": AUTO_PROTECTION}
     elif kind != resting.order_type:
-        fields |= {"order_type": kind, "price": plain(_needed(asked, "price", asked.price))}
+        price = resting.price if asked.price is None else asked.price  # one left out stays
+        fields |= {"order_type": kind, "price": plain(_needed(asked, "price", price or None))}
     elif asked.price not in (None, resting.price):
         fields["price"] = plain(_needed(asked, "price", asked.price))
     if kind == "SL" and asked.trigger_px not in (None, resting.trigger_price):

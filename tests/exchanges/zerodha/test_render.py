@@ -114,6 +114,11 @@ def test_modify_when_a_stop_becomes_a_limit_then_type_and_price_are_sent() -> No
     assert modify_fields(asked, wire_order(), INFY) == {"order_type": "LIMIT", "price": "1480"}
 
 
+def test_modify_when_a_stop_becomes_a_limit_without_a_price_then_it_keeps_its_own() -> None:
+    asked = amend(OrderType.LIMIT, price=None, trigger_px=None)
+    assert modify_fields(asked, wire_order(), INFY) == {"order_type": "LIMIT", "price": "1480"}
+
+
 def test_modify_when_it_becomes_a_market_order_then_protected_and_again_if_asked() -> None:
     asked = amend(OrderType.MARKET, price=None, trigger_px=None)
     chase = {"order_type": "MARKET", "market_protection": -1}
@@ -128,7 +133,7 @@ def test_modify_when_it_becomes_a_market_order_then_protected_and_again_if_asked
         (amend(qty=D(80)), wire_order(status="OPEN", filled_quantity=10), Refusal.OTHER),
         (amend(), wire_order(order_type="LIMIT", status="OPEN"), Refusal.INVALID),
         (amend(OrderType.STOP_MARKET), wire_order(), Refusal.INVALID),
-        (amend(OrderType.LIMIT, price=None), wire_order(), Refusal.INVALID),
+        (amend(OrderType.LIMIT, price=None), wire_order(price=0), Refusal.INVALID),
         (amend(qty=D("0.5")), wire_order(), Refusal.INVALID),
         (amend(), wire_order(status="COMPLETE"), Refusal.UNKNOWN_ORDER),
     ],
