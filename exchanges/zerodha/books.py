@@ -31,6 +31,7 @@ class Books:
         """By Kite's."""
         self._day = ""
         self._uneven_since_ms: int | None = None
+        self._behind_since_ms: dict[str, int] = {}
 
     def doubt(self, reading: Reading, day: str, now_ms: int) -> str:
         """Say why a reading cannot be believed; empty when it can.
@@ -48,6 +49,19 @@ class Books:
         if self._uneven_since_ms is None:
             self._uneven_since_ms = now_ms
         return uneven if now_ms - self._uneven_since_ms < UNEVEN_MS else ""
+
+    def lagging(self, behind: frozenset[str], now_ms: int) -> frozenset[str]:
+        """Return the symbols whose position is taken to lag behind their trades.
+
+        One that is ``behind`` for long does not lag: it was converted from another product.
+        """
+        since = self._behind_since_ms
+        self._behind_since_ms = {symbol: since.get(symbol, now_ms) for symbol in behind}
+        return frozenset(
+            symbol
+            for symbol, since_ms in self._behind_since_ms.items()
+            if now_ms - since_ms < UNEVEN_MS
+        )
 
     def begin(self, day: str) -> None:
         """Note that the book of a day has been believed."""

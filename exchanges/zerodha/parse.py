@@ -7,7 +7,7 @@ its id. Nothing is concluded from what is missing. *Source*: the venue sheet §6
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -57,12 +57,14 @@ class Desk(msgspec.Struct, frozen=True):
     account: str
     product: Product
     listings: Mapping[str, Listing]
-    closes: Mapping[str, int]
-    """By symbol: when the last session's orders ended, or today's will."""
+    close_ms: Callable[[Listing, int], int]
+    """When the session of a moment's day ends; 0 on a day without one."""
     names: Mapping[str, str] = {}
     """Client order ids of orders that carry no tag, by Kite's order id."""
     fired: Mapping[str, Decimal | None] = {}
     """Orders that a pair's leg has placed, by Kite's id: the stop's trigger, or None."""
+    lagging: frozenset[str] = frozenset()
+    """Symbols whose position does not show the day's trades yet."""
     pairs: Mapping[str, Sequence[Order]] = {}
     """By symbol: pairs that wait, or whose order the book does not show."""
 
@@ -107,6 +109,11 @@ def _is_dead(order: WireOrder) -> bool:
     return not is_live(order) and not order.filled_quantity
 
 
+def ended_ms(order: WireOrder) -> int:
+    """Return when an order last changed."""
+    return order.exchange_update_timestamp or order.order_timestamp or 0
+
+
 def status(order: WireOrder, close_ms: int) -> OrderStatus:
     """Read where an order stands; one that ended with its session is suspended.
 
@@ -118,8 +125,8 @@ def status(order: WireOrder, close_ms: int) -> OrderStatus:
         case "REJECTED":
             return OrderStatus.REJECTED
         case "CANCELLED" | "CANCELLED AMO":
-            ended_ms = order.exchange_update_timestamp or order.order_timestamp or 0
-            return OrderStatus.SUSPENDED if ended_ms >= close_ms else OrderStatus.CANCELLED
+            late = ended_ms(order) >= close_ms
+            return OrderStatus.SUSPENDED if late else OrderStatus.CANCELLED
         case "OPEN":
             return OrderStatus.TRIGGERED if is_stop(order) else OrderStatus.OPEN
         case "TRIGGER PENDING":
@@ -195,28 +202,44 @@ def fills_of(
     return tuple(found)
 
 
-def position_of(
-    positions: Iterable[WirePosition], holdings: Iterable[WireHolding]
-) -> tuple[Decimal, Decimal]:
+def position_of(position: WirePosition | None, kept: WireHolding | None) -> tuple[Decimal, Decimal]:
     """Return one symbol's signed quantity and average price.
 
     Shares bought today are a position, older ones a holding; what was sold out of the holding
     shows as a negative position, as used quantity, or as both.
     """
-    traded = next(iter(positions), None)
-    kept = next(iter(holdings), None)
-    today = ZERO if traded is None else traded.quantity
+    today = ZERO if position is None else position.quantity
     if kept is None:
-        return today, ZERO if traded is None else traded.average_price
+        return today, ZERO if position is None else position.average_price
     older = _carried(kept, max(kept.used_quantity, -today, ZERO))
     bought = max(today, ZERO)
     total = older + bought
     if not total:
         return ZERO, ZERO
     cost = older * kept.average_price
-    if bought and traded is not None:
-        cost += bought * traded.average_price
+    if bought and position is not None:
+        cost += bought * position.average_price
     return total, cost / total
+
+
+def traded(position: WirePosition | None, trades: Sequence[WireTrade]) -> WirePosition | None:
+    """Return the position that the day's trades have made of what was carried."""
+    if not trades:
+        return position
+    first = trades[0]
+    carried = ZERO if position is None else position.overnight_quantity
+    bought = [trade for trade in trades if trade.transaction_type == "BUY"]
+    sold = [trade for trade in trades if trade.transaction_type == "SELL"]
+    net = carried + _sum(bought) - _sum(sold)
+    grew = bought if net > 0 else sold
+    average = ZERO
+    if net and grew:
+        average = sum((t.quantity * t.average_price for t in grew), ZERO) / _sum(grew)
+    return WirePosition(first.exchange, first.tradingsymbol, first.product, net, average, carried)
+
+
+def _sum(trades: Iterable[WireTrade]) -> Decimal:
+    return sum((trade.quantity for trade in trades), ZERO)
 
 
 def _carried(kept: WireHolding, sold: Decimal) -> Decimal:
@@ -246,26 +269,47 @@ def views(reading: Reading, desk: Desk, asked: Asked) -> dict[Key, View]:
     for symbol, listing in desk.listings.items():
         key = desk.key(symbol)
         here = _Here(listing, desk.product)
-        orders = [order for order in reading.orders if here.has(order)]
-        close_ms = desk.closes[symbol]
-        net, average = position_of(
-            [each for each in reading.positions if here.has(each)],
-            [each for each in reading.holdings if here.holds(each)],
+        trades = [each for each in reading.trades if here.has(each)]
+        position = next((each for each in reading.positions if here.has(each)), None)
+        if symbol in desk.lagging:
+            position = traded(position, trades)
+        kept = next((each for each in reading.holdings if here.holds(each)), None)
+        net, average = position_of(position, kept)
+        orders = sorted(
+            (order for order in reading.orders if here.has(order)), key=lambda each: each.order_id
         )
         found[key] = View(
             key=key,
             net_qty=net,
             avg_px=average,
             orders=(
-                *(
-                    _as_asked(order_of(order, names.get(order.order_id, ""), close_ms, asked), desk)
-                    for order in sorted(orders, key=lambda each: each.order_id)
-                ),
+                *(_order(order, names.get(order.order_id, ""), listing, desk, asked)
+                  for order in orders),
                 *desk.pairs.get(symbol, ()),
             ),
-            fills=fills_of([each for each in reading.trades if here.has(each)], names, listing),
-        )
+            fills=fills_of(trades, names, listing),
+        )  # fmt: skip
     return found
+
+
+def _order(order: WireOrder, name: str, listing: Listing, desk: Desk, asked: Asked) -> Order:
+    close_ms = desk.close_ms(listing, ended_ms(order))
+    return _as_asked(order_of(order, name, close_ms, asked), desk)
+
+
+def behind(reading: Reading, desk: Desk) -> frozenset[str]:
+    """Name the symbols whose position is not what the day's trades make it.
+
+    It lags behind them, or it was converted from another product.
+    """
+    found: set[str] = set()
+    for symbol, listing in desk.listings.items():
+        here = _Here(listing, desk.product)
+        position = next((each for each in reading.positions if here.has(each)), None)
+        made = traded(position, [each for each in reading.trades if here.has(each)])
+        if made is not None and made.quantity != (ZERO if position is None else position.quantity):
+            found.add(symbol)
+    return frozenset(found)
 
 
 class _Here(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
+import msgspec
 
 from exchanges.errors import VenueUnavailable
 from exchanges.secrets import Secret
@@ -211,7 +212,10 @@ class ZerodhaVenue:
         self._parts.books.take(reading.orders, self._parts.pairs.names)
         self._parts.attempts.see(self._parts.books.tags | self._parts.pairs.tags, started_ms)
         self._sender.see()
-        views = parse.views(reading, self._desk(started_ms), self._parts.asked)
+        desk = self._desk(started_ms)
+        lagging = self._parts.books.lagging(parse.behind(reading, desk), started_ms)
+        desk = msgspec.structs.replace(desk, lagging=lagging)
+        views = parse.views(reading, desk, self._parts.asked)
         self._parts.asked.see(reading.orders)
         # The same object while nothing has changed: whoever polls then need not look at it.
         for key, view in views.items():
@@ -229,16 +233,11 @@ class ZerodhaVenue:
         )
 
     def _desk(self, now_ms: int) -> parse.Desk:
-        closes: dict[str, int] = {}
-        for symbol, listing in self.listings.items():
-            session = self.calendar.session(listing.market, ist.day_of(now_ms))
-            # Without a session today whatever ended has ended with an earlier one.
-            closes[symbol] = 0 if session is None else session.close_ms
         return parse.Desk(
             self.account,
             self.settings.product,
             self.listings,
-            closes,
+            self._close_ms,
             names=self._parts.pairs.names,
             fired={each: fired.trigger_px for each, fired in self._parts.pairs.fired.items()},
             pairs={
@@ -246,6 +245,10 @@ class ZerodhaVenue:
                 for symbol in self.listings
             },
         )
+
+    def _close_ms(self, listing: Listing, at_ms: int) -> int:
+        session = self.calendar.session(listing.market, ist.day_of(at_ms))
+        return 0 if session is None else session.close_ms
 
     def _shown_quotes(self) -> dict[str, Quote]:
         shown: dict[str, Quote] = {}

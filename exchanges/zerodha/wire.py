@@ -78,6 +78,7 @@ class WirePosition(Row, frozen=True):
     product: str
     quantity: Decimal
     average_price: Decimal
+    overnight_quantity: Decimal = ZERO
 
 
 class WirePositions(msgspec.Struct, frozen=True):

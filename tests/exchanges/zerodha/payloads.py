@@ -100,8 +100,14 @@ def wire_holding(quantity: int, t1: int = 0, used: int = 0, average: str = "1400
     return WireHolding("BSE", "INFY", Decimal(quantity), Decimal(average), kept, today)
 
 
+def _close_ms(listing: Listing, at_ms: int) -> int:
+    """Close at 15:15 on the Friday of the payloads, and on no other day."""
+    close_ms = ist.from_wall(CLOSE)
+    return close_ms if ist.day_of(at_ms) == ist.day_of(close_ms) else 0
+
+
 def desk(product: Product = Product.MIS, **names: str) -> Desk:
-    return Desk("kite", product, {"INFY": INFY}, {"INFY": ist.from_wall(CLOSE)}, names)
+    return Desk("kite", product, {"INFY": INFY}, _close_ms, names)
 
 
 def view_of(

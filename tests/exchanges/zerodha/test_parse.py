@@ -82,6 +82,13 @@ def test_order_when_the_session_ended_it_then_it_is_suspended() -> None:
     assert view_of(ended).orders[0].status is S.SUSPENDED
 
 
+def test_order_when_it_ended_on_an_earlier_day_then_that_days_close_decides() -> None:
+    friday, saturday = "2026-11-20 11:00:00", "2026-11-21 08:00:00"
+    for at, stands in ((friday, S.CANCELLED), (EVENING, S.SUSPENDED), (saturday, S.SUSPENDED)):
+        order = wire_order(status="CANCELLED", exchange_update_timestamp=at)
+        assert view_of(order).orders[0].status is stands
+
+
 def test_order_when_rejected_then_the_reason_is_read_from_its_message() -> None:
     said = "16316 : The trigger price is not a multiple of tick size"
     (order,) = view_of(wire_order(status="REJECTED", status_message=said)).orders

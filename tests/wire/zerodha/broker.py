@@ -45,6 +45,8 @@ class Broker:
         self.quirks = Quirks()
         self.tickets: dict[str, Ticket] = {}
         self.holdings: dict[str, tuple[Decimal, Decimal]] = {}
+        self.carried: dict[str, Decimal] = {}
+        """Of NRML: what was held when the day began."""
         self._ids = count(1)
         self._due: list[tuple[int, int, Callable[[int], None]]] = []
         self._reference = dict(floor.last)
@@ -114,6 +116,7 @@ class Broker:
         for symbol in self.floor.instruments:
             book = self.floor.book("CNC", symbol)
             self.holdings[symbol] = (book.net_qty, book.avg_px)
+            self.carried[symbol] = self.floor.book("NRML", symbol).net_qty
         self.tickets.clear()
         self._reference = dict(self.floor.last)
 

@@ -13,7 +13,7 @@ HEADER = (
     "lot_size,instrument_type,segment,exchange"
 )
 _ZEROES = (
-    "overnight_quantity close_price value pnl m2m unrealised realised buy_quantity buy_price "
+    "close_price value pnl m2m unrealised realised buy_quantity buy_price "
     "buy_value buy_m2m sell_quantity sell_price sell_value sell_m2m day_buy_quantity "
     "day_buy_price day_buy_value day_sell_quantity day_sell_price day_sell_value"
 )
@@ -34,6 +34,7 @@ def positions(broker: Broker, by_ms: int) -> dict[str, object]:
             if not book.fills or (product == "CNC" and not _traded(broker, symbol)):
                 continue
             exchange, _, name = symbol.partition(":")
+            carried = broker.carried.get(symbol, ZERO) if product == "NRML" else ZERO
             zeroes = dict.fromkeys(_ZEROES.split(), 0)
             rows.append(
                 {
@@ -43,6 +44,7 @@ def positions(broker: Broker, by_ms: int) -> dict[str, object]:
                     "instrument_token": 1,
                     "product": product,
                     "quantity": plain(net),
+                    "overnight_quantity": plain(carried),
                     "multiplier": 1,
                     # Of a closed position Kite shows none.
                     "average_price": plain(book.avg_px) if net else 0,

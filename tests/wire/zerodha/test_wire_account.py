@@ -159,6 +159,22 @@ async def test_future_when_traded_then_in_lots_until_its_own_close() -> None:
             assert (ends_ms - FRIDAY_10_15) // 60_000 == 5 * 60 + 25
 
 
+async def test_future_when_carried_over_a_night_then_it_adds_up_with_todays() -> None:
+    lot = Instrument(FUTURE, D("0.1"), D(400), D(400))
+    with serve(Venue({FUTURE: lot}, {FUTURE: D(1500)})) as market:
+        async with connected(market, Product.NRML, Scheme.B, FUTURE) as rig:
+            rig.key = rig.venue.key_for(FUTURE, "", "long")
+            await rig.snapshot()
+            await rig.one(rig.place(ENTRY, 800, OrderType.MARKET))
+            assert (await rig.view(FUTURE)).net_qty == 800
+            market.broker.roll()
+            market.clock.jump(3 * 24 * 3_600_000)
+            market.access.dies_ms = market.clock.now_ms() + 3_600_000
+            assert (await rig.view(FUTURE)).net_qty == 800
+            await rig.one(rig.place("ladder0002e1g1", 400, OrderType.MARKET))
+            assert (await rig.view(FUTURE)).net_qty == 1_200
+
+
 async def test_checkup_when_others_trade_here_then_their_orders_are_named(wire: Venue) -> None:
     async with connected(wire, Product.CNC, Scheme.A) as rig:
         await rig.bought(100)
