@@ -49,7 +49,10 @@ class Pacer(Protocol):
         ...
 
     def heard(self, bucket: str, headers: Mapping[str, str], *, limited: bool) -> None:
-        """Learn from an answer: ``X-Bapi-Limit``, ``-Status`` and ``-Reset-Timestamp``."""
+        """Learn that a request is over, and from its answer's headers, if any came.
+
+        *Source*: ``X-Bapi-Limit``, ``X-Bapi-Limit-Status``, ``X-Bapi-Limit-Reset-Timestamp``.
+        """
         ...
 
 
@@ -95,8 +98,8 @@ class Line:
         cost: int = 1,
     ) -> object:
         """Call once and return the body. ``op`` None: a read. *Raises*: Failed."""
-        await self._pacer.admit(lane, method, cost)
         self._refuse_to_send(op)
+        await self._pacer.admit(lane, method, cost)
         self.calls[method] = self.calls.get(method, 0) + 1
         try:
             body, headers = await self._in_thread(partial(self._sdk.call, method, params))
@@ -124,9 +127,10 @@ class Line:
             self.key_trouble = text
         elif verdict.trouble is Trouble.BANNED:
             self._banned_until_ms = self._now_ms() + BAN_MS
+        headers: Mapping[str, str] = {}
         if isinstance(error, FailedRequestError | InvalidRequestError):
             _, _, headers = said(error)
-            self._pacer.heard(method, headers, limited=verdict.trouble is Trouble.LIMITED)
+        self._pacer.heard(method, headers, limited=verdict.trouble is Trouble.LIMITED)
         return Failed(verdict, text)
 
     def close(self) -> None:

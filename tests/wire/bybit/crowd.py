@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import anyio
 import pytest
 
 from exchanges.bybit.client import BybitVenue, open_account
+from exchanges.bybit.line import Lane
 from exchanges.errors import VenueUnavailable
 from machines import core
 from machines.ladder import Ladder, State
@@ -44,6 +46,39 @@ class Clock:
         self.ahead_ms += by_ms
         if self.rules is not None:
             self.rules.clock_offset_ms = self.ahead_ms
+
+
+class TurningPacer:
+    """Keeps the documented limits; where it would wait, it turns the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._taken: dict[str, list[int]] = {}
+        self._under_way: dict[str, int] = {}
+        self._over = anyio.Event()
+        self.limited = 0
+        """How often the venue met its limit nevertheless."""
+
+    async def admit(self, lane: Lane, bucket: str, cost: int) -> None:
+        limit = 50 if lane is Lane.READ else 10
+        taken = self._taken.setdefault(bucket, [])
+        while True:
+            now_ms = self._clock.now_ms()
+            taken[:] = [at for at in taken if at > now_ms - 1_050]
+            if len(taken) + cost <= limit:
+                taken += [now_ms] * cost
+                self._under_way[bucket] = self._under_way.get(bucket, 0) + 1
+                return
+            if self._under_way.get(bucket):  # it would arrive in a second that is over
+                await self._over.wait()
+            else:
+                self._clock.turn(taken[0] + 1_051 - now_ms)
+
+    def heard(self, bucket: str, headers: Mapping[str, str], *, limited: bool) -> None:
+        self.limited += limited
+        self._under_way[bucket] -= 1
+        self._over.set()
+        self._over = anyio.Event()
 
 
 def symbols(count: int) -> dict[str, Instrument]:
@@ -95,7 +130,8 @@ class Crowd:
         """Open the account and a ladder on every symbol, longs and shorts in turn."""
         clock.rules = loopback.rules
         chosen = settings(loopback, symbols=tuple(loopback.rules.instruments))
-        venue = await open_account(chosen, clock.now_ms, None, (0.02, 0.05))
+        pacer = TurningPacer(clock)
+        venue = await open_account(chosen, clock.now_ms, pacer, (0.02, 0.05))
         crowd = cls(venue, loopback, clock, seed)
         snapshot = await venue.snapshot(clock.now_ms())
         for n, symbol in enumerate(loopback.rules.instruments):
