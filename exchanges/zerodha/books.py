@@ -38,10 +38,9 @@ class Books:
 
         ``day`` is the Indian day; the book begins empty with each.
         """
-        if day == self._day:
-            fault = _goes_back(self.by_id, reading.orders)
-            if fault:
-                return fault
+        fault = self.goes_back(reading.orders) if day == self._day else ""
+        if fault:
+            return fault
         uneven = _uneven(reading.orders, reading.trades)
         if not uneven:
             self._uneven_since_ms = None
@@ -49,6 +48,10 @@ class Books:
         if self._uneven_since_ms is None:
             self._uneven_since_ms = now_ms
         return uneven if now_ms - self._uneven_since_ms < UNEVEN_MS else ""
+
+    def goes_back(self, orders: Sequence[WireOrder]) -> str:
+        """Say how an order book goes back behind what was seen; empty when it does not."""
+        return _goes_back(self.by_id, orders)
 
     def lagging(self, behind: frozenset[str], now_ms: int) -> frozenset[str]:
         """Return the symbols whose position is taken to lag behind their trades.

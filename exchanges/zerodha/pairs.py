@@ -20,6 +20,8 @@ from exchanges.zerodha.render import Pair
 from exchanges.zerodha.wire import WireGtt, WireLeg
 from machines.words import ZERO, Leg, Order, OrderStatus, OrderType, Refusal, Side
 
+GONE_READS = 3
+"""So many lists in a row must lack a GTT before it is gone."""
 _EARLY_MS = 5_000
 """Kite's clock may be this far behind ours."""
 _ENDED = {
@@ -45,7 +47,8 @@ class Pairs:
         self._memory = memory
         self._listings = listings
         self._gtts: dict[int, WireGtt] = {}
-        self._seen: set[int] = set()
+        self._gone: dict[int, int] = {}
+        """How many readings in a row have lacked a GTT that was there before."""
         self._twins: dict[str, int] = {}
         """Kite's numbers of surplus twins, by the names that set them apart."""
         self.fired: dict[str, Fired] = {}
@@ -53,7 +56,7 @@ class Pairs:
 
     def see(self, gtts: Iterable[WireGtt], now_ms: int) -> None:
         """Take a reading of all GTTs: bind those of unknown outcome, find those that fired."""
-        self._gtts = {gtt.id: gtt for gtt in gtts}
+        self._merge({gtt.id: gtt for gtt in gtts})
         taken = {bound.number for bound in self._memory.pairs.values()}
         for bound in self._memory.pairs.values():
             if not bound.number:
@@ -80,12 +83,23 @@ class Pairs:
             gtt = self._gtts.get(bound.number)
             if gtt is None:
                 continue
-            self._seen.add(gtt.id)
             leg = _fired_leg(gtt)
             result = None if leg is None or leg.result is None else leg.result.order_result
             if leg is not None and result is not None and result.order_id:
                 stop = _is_stop(gtt, leg)
                 self.fired[result.order_id] = Fired(name, _trigger(gtt, leg) if stop else None)
+
+    def _merge(self, found: dict[int, WireGtt]) -> None:
+        """Take a list; what one reading lacks may be missing from a stale copy only."""
+        for number, gtt in self._gtts.items():
+            if number not in found:
+                times = self._gone[number] = self._gone.get(number, 0) + 1
+                if times < GONE_READS:
+                    found[number] = gtt
+        for number in [number for number in self._gone if number in found]:
+            if found[number] is not self._gtts.get(number):
+                del self._gone[number]
+        self._gtts = found
 
     def _twin_of(self, gtt: WireGtt, taken: set[int]) -> str:
         """Name the pair that an active GTT of nobody repeats, if there is one."""
@@ -172,7 +186,7 @@ class Pairs:
                 continue
             gtt = self._gtts.get(bound.number)
             if gtt is None:
-                if bound.number in self._seen:  # deleted GTTs may leave the list
+                if bound.number in self._gone:  # deleted GTTs leave the list after a while
                     found.append(_order(name, bound.number, bound.pair, bound, "deleted"))
             elif gtt.status != "triggered":
                 found.append(_order(name, gtt.id, _pair(gtt), bound, gtt.status))

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from exchanges.errors import VenueUnavailable
 from exchanges.zerodha import sdk
 from machines.words import OrderStatus, OrderType, OutcomeKind, Refusal
 from tests.wire.zerodha.faults import Fault
@@ -80,6 +81,20 @@ async def test_placement_when_unknown_then_it_leaves_again_only_after_its_window
     await rig.snapshot()
     assert (await rig.one(rig.stop(STOP, 85))).kind is K.ACCEPTED
     assert tickets(rig, STOP) == 1
+
+
+async def test_placement_when_an_old_copy_answers_the_second_look_then_it_is_not_believed(
+    rig: Rig,
+) -> None:
+    await rig.bought(100)
+    await rig.one(rig.stop(STOP, 85))
+    await rig.snapshot()
+    rig.wire.routes.stale = []
+    rig.wire.faults.plan(Fault.RESET, POST)
+    assert (await rig.one(rig.stop("ladder0001t2g1", 15))).kind is K.UNSURE
+    assert (await rig.one(rig.stop(STOP, 85))).kind is K.ALREADY_DONE
+    with pytest.raises(VenueUnavailable, match="has lost order"):
+        await rig.snapshot()
 
 
 async def test_placement_when_unknown_then_its_quantity_counts_as_on_sale(rig: Rig) -> None:

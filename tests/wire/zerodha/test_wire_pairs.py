@@ -170,6 +170,24 @@ async def test_pair_when_a_person_deletes_or_moves_it_then_it_shows(rig: Rig) ->
     assert (await rig.order(ONE)).by_person
 
 
+async def test_pair_when_a_list_or_two_lack_it_then_it_still_waits(rig: Rig) -> None:
+    await rig.one(pair(rig))
+    await rig.snapshot()
+    (number,) = rig.wire.triggers.all
+    kept = rig.wire.triggers.all.pop(number)
+    for _ in range(2):
+        assert (await rig.order(ONE)).status is OrderStatus.OPEN
+        assert (await rig.one(pair(rig))).kind is K.ALREADY_DONE
+    rig.wire.triggers.all[number] = kept
+    assert (await rig.order(ONE)).status is OrderStatus.OPEN
+    del rig.wire.triggers.all[number]
+    for _ in range(2):
+        assert (await rig.order(ONE)).status is OrderStatus.OPEN
+    for _ in range(2):
+        gone = await rig.order(ONE)
+        assert (gone.status, gone.by_person) == (OrderStatus.CANCELLED, True)
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault.APPLIED_RESET, Fault.APPLIED_504_HTML, Fault.APPLIED_CUT, Fault.APPLIED_400_TIMED_OUT],
