@@ -1,6 +1,9 @@
 """A ladder's whole life at a loopback Bybit, through the unmodified pybit."""
 
 from decimal import Decimal
+from typing import cast
+
+import pytest
 
 from exchanges.bybit.settings import StopStyle
 from machines.ladder import State
@@ -11,6 +14,11 @@ from tests.wire.bybit.server import Loopback
 from tests.wire.bybit.trader import Trader, in_a_row, long_plan
 
 S = State
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return cast("str", request.param)
 
 
 def rungs(view: View) -> list[tuple[str, str]]:

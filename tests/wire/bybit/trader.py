@@ -88,6 +88,10 @@ class Trader:
             snapshot = await self.venue.snapshot(self.ladder.terms.opened_ms)
         return snapshot.views.get(self.key, View(self.key))
 
+    async def poll_once(self) -> None:
+        """Read once and act."""
+        await self._act(await self.venue.snapshot(self.ladder.terms.opened_ms))
+
     async def _act(self, snapshot: Snapshot, asked: tuple[Event, ...] = ()) -> bool:
         """Let the ladder see a snapshot; return whether anything came of it."""
         view = snapshot.views.get(self.key, View(self.key))
