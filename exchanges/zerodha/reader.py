@@ -28,7 +28,8 @@ from exchanges.zerodha.wire import (
 )
 
 _TRIES = 3
-_QUOTE_EVERY_MS = 1_000
+_QUOTE_EVERY_MS = 900
+"""With a poll each second there is a price with each; the rate window makes it wait if need be."""
 
 
 class Reader:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchanges.zerodha.limits import DAY_MS, LIMITS, Budget, Kind
+from exchanges.zerodha.limits import DAY_MS, LIMITS, SECOND_MS, Budget, Kind
 from exchanges.zerodha.modifications import MOST, RESERVED, Modifications, Purpose, purpose_of
 from machines.words import AmendOrder, Key, Order, OrderStatus, OrderType, Role, Side
 
@@ -25,16 +25,19 @@ def spend(budget: Budget, kind: Kind, count: int, *, urgent: bool = False) -> li
     return left
 
 
-@given(st.lists(st.tuples(st.integers(0, 700), st.booleans()), max_size=60), st.integers(0, 999))
+@given(
+    st.lists(st.tuples(st.integers(0, 700), st.booleans(), st.integers(0, 99)), max_size=60),
+    st.integers(0, 999),
+)
 def test_budget_when_calls_come_anyhow_then_no_calendar_second_holds_more_than_ten(
-    calls: list[tuple[int, bool]], skew_ms: int
+    calls: list[tuple[int, bool, int]], skew_ms: int
 ) -> None:
     budget, now, seconds = Budget(), NOW, dict[int, int]()
-    for pause_ms, urgent in calls:
+    for pause_ms, urgent, way_ms in calls:
         now += pause_ms
         now += budget.wait_ms(Kind.ORDER, now, urgent=urgent)
         budget.spend(Kind.ORDER, now)
-        second = (now + skew_ms) // 1_000
+        second = (now + way_ms + skew_ms) // 1_000
         seconds[second] = seconds.get(second, 0) + 1
     assert all(count <= 10 for count in seconds.values())
 
@@ -42,9 +45,9 @@ def test_budget_when_calls_come_anyhow_then_no_calendar_second_holds_more_than_t
 def test_budget_when_ordinary_calls_fill_their_share_then_urgent_ones_still_leave() -> None:
     budget = Budget()
     assert spend(budget, Kind.ORDER, 8) == [NOW] * 8
-    assert budget.wait_ms(Kind.ORDER, NOW) == 1_000
+    assert budget.wait_ms(Kind.ORDER, NOW) == SECOND_MS
     assert spend(budget, Kind.ORDER, 2, urgent=True) == [NOW] * 2
-    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == 1_000
+    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == SECOND_MS
 
 
 def test_budget_when_a_minute_is_full_then_it_waits_for_the_minute() -> None:
@@ -66,12 +69,12 @@ def test_budget_when_the_day_is_spent_then_exits_still_leave() -> None:
 def test_budget_when_a_429_came_then_that_kind_waits_a_second() -> None:
     budget = Budget()
     budget.shut(Kind.ORDER, NOW)
-    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == 1_000
+    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == SECOND_MS
     assert budget.wait_ms(Kind.OTHER, NOW) == 0
 
 
 def test_budget_when_quotes_are_asked_then_one_a_second() -> None:
-    assert spend(Budget(), Kind.QUOTE, 3) == [NOW, NOW + 1_000, NOW + 2_000]
+    assert spend(Budget(), Kind.QUOTE, 3) == [NOW, NOW + SECOND_MS, NOW + 2 * SECOND_MS]
     assert set(LIMITS) == set(Kind)
 
 
