@@ -72,8 +72,15 @@ entry_ttl = "2h"
 
 def day_config(folder: Path, candles: Path, seed: int, faults: str, ladders: int = 20) -> Config:
     """Twenty plans on one day, half of them short, that open anew whenever they are flat."""
+    return parse(day_text(folder, candles, seed, faults, ladders), "day", folder, {})
+
+
+def day_text(
+    folder: Path, candles: Path, seed: int, faults: str, ladders: int = 20, bars: int = DAY_BARS
+) -> str:
+    """Write the configuration of such a day, or of its first bars."""
     with gzip.open(candles, "rt") as rows:
-        day = [next(rows) for _ in range(1 + DAY_BARS)]
+        day = [next(rows) for _ in range(1 + bars)]
     (folder / "day.csv").write_text("".join(day))
     text = CONFIG.format(seed=seed, faults=faults, feed=folder / "day.csv")
     for k in range(ladders):
@@ -89,7 +96,7 @@ def day_config(folder: Path, candles: Path, seed: int, faults: str, ladders: int
             stop=f"{unsign}{Decimal('0.45') + wide}%",
             targets=", ".join(f'"{sign}{px}%"' for px in near),
         )
-    return parse(text, "day", folder, {})
+    return text
 
 
 class Judge:
