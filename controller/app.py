@@ -6,8 +6,8 @@ The composition root: the only module that knows every room. Holds no behaviour 
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -71,11 +71,30 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
     return not failed
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:
     """End the run at SIGINT or SIGTERM; orders are left resting."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
+    with anyio.open_signal_receiver(*_ENDING) as signals:
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        try:
+            async for _ in signals:
+                scope.cancel()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Let signals wait for the loop to listen: files are opened, closed and summed up whole."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        while signal.sigtimedwait(_ENDING, 0) is not None:
+            pass  # it came when all had ended anyway
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
@@ -87,7 +106,7 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
     accounts = build_accounts(config)
     state = config.controller.state
     is_new = not state.exists()
-    with ExitStack() as opened:
+    with _signals_held(), ExitStack() as opened:
         journal = Journal(state, fresh=fresh)
         opened.callback(journal.close)
         try:
