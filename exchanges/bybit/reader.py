@@ -91,8 +91,11 @@ class Reader:
         memory, answers = self._memory, await self._ask()
         memory.learn(answers.executions)
         held = memory.mode.positions(answers.positions)
-        rows = [row for row in answers.orders if not parse.belongs_to_position(row)]
-        rows += memory.find(await self._look_up(memory.missing(rows)))
+        # An order may come on two pages, when another was placed while they were read.
+        shown = {row.order_id: row for row in answers.orders if not parse.belongs_to_position(row)}
+        missing = memory.missing(shown.values())
+        shown |= {row.order_id: row for row in memory.find(await self._look_up(missing))}
+        rows = list(shown.values())
         ours = {row.order_link_id: row for row in rows if row.order_link_id}
         now_ms = self._now_ms()
         memory.judge(ours, held, now_ms, patient=patient)

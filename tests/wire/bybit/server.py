@@ -70,6 +70,8 @@ class Loopback:
         self.exchange = Exchange(rules, {symbol: Decimal(px) for symbol, px in prices.items()})
         self.faults = Faults()
         self.latency_s = 0.0
+        self.after: Callable[[str], None] = lambda path: None
+        """Called when a request to a path has been done, before it is answered."""
         self.requests: list[tuple[str, str, str]] = []
         """Every request that arrived: method, path, query or body."""
         self.closing = threading.Event()
@@ -198,6 +200,7 @@ class Handler(BaseHTTPRequestHandler):
             self._go_wrong(wrong, b"")
             return
         status, body, headers = self._perform(path, payload)
+        venue.after(path)
         if wrong is Wrong.TWICE:
             status, body, headers = self._perform(path, payload)
         elif wrong is not None:

@@ -13,8 +13,10 @@ from machines.words import Key, OrderStatus, Side
 from tests.wire.bybit import rows
 from tests.wire.bybit.conftest import StartVenue
 from tests.wire.bybit.desk import Asker, now_ms, opened, settings
+from tests.wire.bybit.params import Args
 from tests.wire.bybit.queries import EXECUTIONS, HISTORY, POSITIONS, REALTIME
 from tests.wire.bybit.server import Loopback
+from tests.wire.bybit.trading import Trading
 
 BUY, SELL = Side.BUY, Side.SELL
 
@@ -160,6 +162,31 @@ async def test_lists_when_longer_than_a_page_then_read_whole(
         fresh.began_ms = desk.began_ms
         view = await fresh.view()
         assert (len(view.orders), len(view.fills)) == (120, 120)
+
+
+async def test_pages_when_they_shift_while_they_are_read_then_each_order_is_shown_once(
+    desk: Asker, venue: Loopback
+) -> None:
+    await desk.done(*(desk.limit(f"e{n:02}", BUY, "0.01", "100000") for n in range(60)))
+    await desk.view()
+    late = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit"}
+    more = [f"late{n}" for n in range(2)]
+
+    def place_another(path: str) -> None:
+        if path == REALTIME and more:
+            name = more.pop()
+            order: Args = {**late, "qty": "0.01", "price": "90000", "orderLinkId": name}
+            with venue.exchange.lock:
+                Trading(venue.exchange).create(order)
+
+    venue.after = place_another
+    view = await desk.view()
+    names = [order.client_order_id for order in view.orders]
+    assert len(names) == len(set(names))
+    assert set(names) >= {f"e{n:02}" for n in range(60)}
+    assert more == []
+    venue.after = lambda path: None
+    assert len((await desk.view()).orders) == 62
 
 
 async def test_person_when_trading_then_shown_as_nobodys_fill(desk: Asker, venue: Loopback) -> None:
