@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from machines import observe
+from machines import carriers, observe
 from machines.cover import end_naked, note_cover
-from machines.detectors import DETECTORS
+from machines.detectors import detectors_for
 from machines.dispatch import Flight, Turn
 from machines.flights import land, launch, resolve, slot_of
 from machines.grammar import Ignored, Row, Table
 from machines.invariants import hold
 from machines.ladder import Ladder, find, replace, with_order
-from machines.lower.pooled import lower
+from machines.lower import lower
 from machines.observe import Scene
 from machines.outside import settle
 from machines.plan import plan
@@ -89,7 +89,7 @@ def advance(
     ladder, taken = _take_all(resolve(ladder, here, turn), here, asked, table)
     entered = (step.event.at_ms for step in taken if step.event.trigger is Trigger.ENTRY_FILLED)
     ladder = note_cover(ladder, here, next(entered, None))
-    mutations = plan(ladder, lower(ladder, capabilities), here)
+    mutations = plan(ladder, lower(ladder, here), here)
     ladder, leaving, given_up = launch(ladder, mutations, here, turn)
     told, repairs = _attribute(taken, leaving)
     return Advance(hold(_remember(ladder, leaving)), told, leaving, repairs, given_up)
@@ -108,7 +108,7 @@ def _take_all(
         if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
             ladder = settle(ladder, here)
         ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
-    for states, detect in DETECTORS:
+    for states, detect in detectors_for(here.capabilities):
         if ladder.state not in states:
             continue
         ladder, events = detect(ladder, here)
@@ -153,6 +153,8 @@ def _take(ladder: Ladder, moment: Moment, table: Table[Instruction], taken: list
 def _remember(ladder: Ladder, leaving: tuple[Flight, ...]) -> Ladder:
     """Note prices and cancels about to be sent: our own must be told from a person's."""
     for mutation in (flight.mutation for flight in leaving):
+        if carriers.in_turn(ladder):
+            ladder = carriers.sent(ladder, mutation)
         if mutation.role is Role.STOP_LOSS:
             price = None if isinstance(mutation, CancelOrder) else mutation.trigger_px
             if price is not None and price not in ladder.sent_stops:
@@ -191,10 +193,19 @@ def answer(
     if isinstance(mutation, CancelOrder) or outcome.refusal is Refusal.DUPLICATE_ID:
         return ladder, ()
     if not is_stop and mutation.__struct_config__.tag == "amend":
-        return ladder, ()
+        return carriers.paused(ladder, mutation, now_ms), ()
     taken: list[Taken] = []
-    ladder, event = observe.count_refusal(
-        ladder, mutation.role, mutation.n, outcome.refusal, now_ms
-    )
+    ladder, event = _refused(ladder, mutation, outcome.refusal, now_ms)
     ladder = _take(ladder, Moment(event, now_ms, quote, len(ladder.exits)), table, taken)
     return ladder, tuple(taken)
+
+
+def _refused(
+    ladder: Ladder, mutation: Mutation, refusal: Refusal, now_ms: int
+) -> tuple[Ladder, Event]:
+    """Count a refusal; a rung's own order that was to leave at market is an exit that ended."""
+    owner = carriers.owner_of(ladder, mutation)
+    rung_leaves = mutation.role is Role.EXIT and owner is not None and owner.role is not Role.EXIT
+    role = Role.TAKE_PROFIT if rung_leaves else mutation.role
+    ladder, event = observe.count_refusal(ladder, role, mutation.n, refusal, now_ms)
+    return ladder, replace(event, trigger=Trigger.EXIT_ENDED) if rung_leaves else event

@@ -6,6 +6,10 @@ what is done about it is a row.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from machines import carriers
+from machines.carrier import Phase
 from machines.flights import slot_in_flight
 from machines.ladder import Ladder, replace
 from machines.observe import Scene, resting_stop, resting_stop_px
@@ -28,8 +32,23 @@ def is_covered(ladder: Ladder, here: Scene) -> bool:
         return True
     if here.capabilities.position_stop:
         return resting_stop_px(ladder, here) is not None
+    if carriers.in_turn(ladder):
+        return _carried(ladder, here) >= bare
     shown = resting_stop(ladder, here)
     return shown is not None and shown.leaves_qty >= bare
+
+
+def _carried(ladder: Ladder, here: Scene) -> Decimal:
+    """Return what stops cover, and limits at a target that have been so for a moment only."""
+    total = ZERO
+    for _, order in carriers.stops_of(ladder, here.orders):
+        shown = carriers.shown(ladder, order, here.orders)
+        total += ZERO if shown is None else shown.leaves_qty
+    young = (r for r in ladder.rungs if r.carrier.phase in (Phase.CONVERTING, Phase.TARGET))
+    for rung in young:
+        if here.now_ms - (rung.carrier.since_ms or here.now_ms) < EXIT_COVERS_MS:
+            total += rung.qty
+    return total
 
 
 def note_cover(ladder: Ladder, here: Scene, filled_ms: int | None) -> Ladder:

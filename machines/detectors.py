@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from machines import cover, outside
+from machines import carriers, cover, outside, touch
 from machines.flights import slot_in_flight, unresolved
 from machines.ladder import (
     LIVE,
@@ -25,7 +25,17 @@ from machines.ladder import (
 )
 from machines.observe import Scene, count_refusal, mark_hit, resting_stop, resting_stop_px
 from machines.recipes import is_behind, is_passed, known_exit_px
-from machines.words import ZERO, Event, Order, OrderStatus, Refusal, Role, Trigger
+from machines.words import (
+    ZERO,
+    Capabilities,
+    Event,
+    ExitStyle,
+    Order,
+    OrderStatus,
+    Refusal,
+    Role,
+    Trigger,
+)
 
 CHASE_AFTER_MS = 2_000
 """S1: what a triggered stop or an exit has not filled by then is chased."""
@@ -160,6 +170,8 @@ def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the market strictly beyond a stop that does not rest (SPEC §4 *Behind the market*)."""
     if not ladder.held or resting_stop_px(ladder, here) is not None:
         return ladder, []
+    if carriers.in_turn(ladder) and not ladder.to_share:
+        return ladder, []  # what a stop would be for is on its way out
     if not is_passed(ladder, declared_stop_px(ladder), here.quote, here.now_ms):
         return ladder, []
     return ladder, [Event(Trigger.STOP_PASSED, here.now_ms, Role.STOP_LOSS, 1)]
@@ -266,3 +278,27 @@ DETECTORS: tuple[tuple[tuple[State, ...], Detector], ...] = (
     ((State.CLOSING, State.HALTED), flat_and_clear),
 )
 """What is looked for, in which states, in this order; each at most once a poll."""
+
+_IN_TURN: dict[Detector, Detector] = {
+    outside.rungs_moved: touch.rungs_moved,
+    rung_endings: touch.rung_endings,
+    exit_endings: touch.exit_endings,
+    stop_firing: touch.stop_firing,
+    outside.stop_moved: touch.stop_moved,
+    stop_resting: touch.stop_resting,
+    exit_overdue: touch.exit_overdue,
+    stop_overdue_while_halted: touch.exit_overdue_while_halted,
+}
+DETECTORS_IN_TURN: tuple[tuple[tuple[State, ...], Detector], ...] = (
+    *((states, _IN_TURN.get(detect, detect)) for states, detect in DETECTORS),
+    # Last: whatever else has happened decides whether a target still matters.
+    (LIVE, touch.targets),
+)
+"""The same where an order is a stop and a target in turn."""
+
+
+def detectors_for(
+    capabilities: Capabilities,
+) -> tuple[tuple[tuple[State, ...], Detector], ...]:
+    """Return what is looked for at a venue."""
+    return DETECTORS if capabilities.exits is ExitStyle.POOLED else DETECTORS_IN_TURN

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from machines.carrier import Phase
+from machines.carriers import exit_of, leaving
 from machines.ladder import Ladder, Standing, break_even_px, find
 from machines.recipes import RETRY_MS, Moment, is_behind, one_rung_behind
 from machines.spec import LateEntry, NakedPolicy, WhenBehind
@@ -105,7 +107,7 @@ def spent(ladder: Ladder, moment: Moment) -> bool:
 
 def third_try(ladder: Ladder, moment: Moment) -> bool:
     """An exit has ended unfilled for the third time."""
-    order = find(ladder, Role.EXIT, moment.event.n)
+    order = exit_of(ladder, moment.event)
     return order is not None and order.refusals == ALERT_AT_TRY
 
 
@@ -127,11 +129,28 @@ def after_tp1(ladder: Ladder, _: Moment) -> bool:
 
 def blind(ladder: Ladder, moment: Moment) -> bool:
     """An exit has been refused every second for a minute and there has been no quote."""
-    order = find(ladder, Role.EXIT, moment.event.n)
+    order = exit_of(ladder, moment.event)
     if order is None or order.refusals < BLIND_MS // RETRY_MS:
         return False
     quote = moment.quote
     return quote is None or moment.now_ms - quote.at_ms >= BLIND_MS
+
+
+def paused(ladder: Ladder, moment: Moment) -> bool:
+    """The rung was converted three times within the hour, or its amendments are used up."""
+    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
+    return rung is not None and rung.carrier.told
+
+
+def rearming(ladder: Ladder, moment: Moment) -> bool:
+    """Its limit was to end before a stop rests again."""
+    rung = find(ladder, Role.TAKE_PROFIT, moment.event.n)
+    return rung is not None and rung.carrier.phase is Phase.REARMING
+
+
+def chased(ladder: Ladder, _: Moment) -> bool:
+    """An order on its way out was sent to market for the second time."""
+    return any(o.qty and o.carrier.asked == ALERT_AT_TRY - 1 for o in leaving(ladder))
 
 
 PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
@@ -139,6 +158,7 @@ PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     for fact in (
         entries_work, refused, expired, late, keep_late, held, behind, keep_behind, steps,
         passed, stop_rests, spent, third_try, merges, closes_naked, after_tp1, blind,
+        paused, rearming, chased,
     )
 }  # fmt: skip
 
@@ -150,7 +170,9 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.TARGET_MISSED: (),
     Trigger.RUNG_PART_FILLED: ("held",),
     Trigger.RUNG_HIT: ("held", "behind", "keep_behind", "steps"),
-    Trigger.RUNG_ENDED: ("spent",),
+    Trigger.RUNG_ENDED: ("spent", "rearming"),
+    Trigger.TARGET_TOUCHED: ("paused",),
+    Trigger.TARGET_LEFT: (),
     Trigger.STOP_TRIGGERED: ("held",),
     Trigger.STOP_ENDED: (),
     Trigger.STOP_REFUSED: ("passed", "stop_rests", "keep_behind", "spent"),
@@ -161,7 +183,7 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.BREAK_EVEN_DUE: ("behind",),
     Trigger.EXIT_FILLED: ("held",),
     Trigger.EXIT_ENDED: ("third_try", "blind"),
-    Trigger.EXIT_OVERDUE: (),
+    Trigger.EXIT_OVERDUE: ("chased",),
     Trigger.FLAT_AND_CLEAR: (),
     Trigger.FOREIGN_GROWN: ("merges",),
     Trigger.FOREIGN_SHRUNK: ("held",),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from machines.dispatch import Dispatch, Flight, Step, Turn, answered, only, take
-from machines.ladder import Ladder, replace
+from machines.ladder import Ladder, replace, slot_named
 from machines.observe import Scene
 from machines.words import (
     AmendOrder,
@@ -27,8 +27,13 @@ _WAITS = {Dispatch.UNKNOWN: Step.WINDOW_READ, Dispatch.BACKOFF: Step.WAIT_OVER}
 
 
 def slot_of(mutation: Mutation) -> str:
-    """Name the slot a mutation occupies: one declared order, or the stop."""
-    return f"{mutation.role.value}{mutation.n}"
+    """Name the slot a mutation occupies: one declared order, or the stop.
+
+    By the order's own name, as an order that is converted keeps its place and changes its role.
+    """
+    if isinstance(mutation, SetStop):
+        return f"{Role.STOP_LOSS.value}1"
+    return slot_named(mutation.client_order_id) or f"{mutation.role.value}{mutation.n}"
 
 
 def resolve(ladder: Ladder, here: Scene, turn: Turn) -> Ladder:

@@ -16,10 +16,12 @@ from typing import assert_never
 import msgspec
 
 from machines import pricing
+from machines.carrier import LEAVING, Carrier
 from machines.dispatch import Flight
 from machines.sharing import Share
-from machines.spec import BreakEven, LadderSpec
-from machines.words import ZERO, Direction, Fees, Fill, Instrument, Key, OrderType, Role, Side
+from machines.spec import BreakEven
+from machines.terms import Doubt, Terms
+from machines.words import ZERO, Direction, Fill, OrderType, Role, Side
 
 replace = msgspec.structs.replace
 
@@ -83,42 +85,13 @@ class DeclaredOrder(msgspec.Struct, frozen=True):
     """Prices we have sent for it; the venue showing another means that a person moved it."""
     end_asked: bool = False
     """We have asked for the end of the current generation's order."""
+    carrier: Carrier = Carrier()
+    """Of a rung, where it has one order that is its stop and its target in turn."""
 
     @property
     def working(self) -> bool:
         """Tell whether it should rest or may come to rest."""
         return self.standing is Standing.WORKING
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What never changes after the ladder is opened. *Units*: ``opened_trading_ms`` venue time."""
-
-    spec: LadderSpec
-    instrument: Instrument
-    fees: Fees
-    key: Key
-    prefix: str
-    """Leads every client order id of this ladder."""
-    be_slippage: Decimal
-    opened_ms: int
-    opened_trading_ms: int
-    start_px: Decimal
-    merges: bool = True
-    """What this venue's plans do with foreign growth unless they say otherwise."""
-
-
-class Doubt(msgspec.Struct, frozen=True):
-    """Something the venue shows that our books do not explain yet (M1, M2, H1)."""
-
-    reason: str
-    """Empty for a plain difference in quantity."""
-    qty: Decimal
-    """Toward the ladder's direction; zero with a reason."""
-    times: int
-    """Consecutive consistent reads that showed just this."""
-    changes: int
-    """Consecutive reads that each showed another difference than the one before."""
-    read_ms: int
 
 
 class Ladder(msgspec.Struct, frozen=True):
@@ -135,6 +108,8 @@ class Ladder(msgspec.Struct, frozen=True):
     entered_qty: Decimal = ZERO
     """E of SPEC §4: entry fills that are ours to share, plus merged."""
     entered_cost: Decimal = ZERO
+    entered_ms: int = 0
+    """The venue's time of the last entry fill."""
     entry_fees: Decimal = ZERO
     fees: Decimal = ZERO
     cash: Decimal = ZERO
@@ -201,7 +176,8 @@ class Ladder(msgspec.Struct, frozen=True):
     @property
     def exiting(self) -> Decimal:
         """Return what running exits will still sell."""
-        return sum((order.qty for order in self.exits), ZERO)
+        leaving = (rung for rung in self.rungs if rung.carrier.phase in LEAVING)
+        return sum((order.qty for order in (*self.exits, *leaving)), ZERO)
 
     @property
     def to_share(self) -> Decimal:
@@ -219,6 +195,9 @@ class Ladder(msgspec.Struct, frozen=True):
         return any(entry.working for entry in self.entries)
 
 
+PREFIX_LENGTH = 10
+
+
 def ladder_prefix(account: str, name: str, opened_ms: int) -> str:
     """Derive the ten characters that lead a ladder's client order ids.
 
@@ -226,7 +205,7 @@ def ladder_prefix(account: str, name: str, opened_ms: int) -> str:
     Bybit's 36-character orderLinkId with the slot behind it.
     """
     digest = hashlib.blake2b(f"{account}/{name}/{opened_ms}".encode(), digest_size=10).digest()
-    return b32encode(digest).decode().lower()[:10]
+    return b32encode(digest).decode().lower()[:PREFIX_LENGTH]
 
 
 _SLOT = {Role.ENTRY: "e", Role.TAKE_PROFIT: "t", Role.STOP_LOSS: "s", Role.EXIT: "x"}
@@ -236,6 +215,13 @@ _ROLE = {letter: role for role, letter in _SLOT.items()}
 def order_id(terms: Terms, order: DeclaredOrder) -> str:
     """Name the client order id of a declared order's current generation."""
     return f"{terms.prefix}{_SLOT[order.role]}{order.n}g{order.gen}"
+
+
+def slot_named(client_order_id: str) -> str:
+    """Return the slot that an id of ours names (``take_profit2``), or nothing for any other."""
+    slot = client_order_id[PREFIX_LENGTH:].partition("g")[0]
+    role = _ROLE.get(slot[:1])
+    return f"{role.value}{slot[1:]}" if role is not None and slot[1:].isdigit() else ""
 
 
 def parse_order_id(terms: Terms, client_order_id: str) -> tuple[Role, int, int] | None:
@@ -318,6 +304,7 @@ def fold_entry_fill(ladder: Ladder, n: int, fill: Fill) -> Ladder:
         cash=ladder.cash - ladder.sign * fill.price * fill.qty,
         fees=ladder.fees + fill.fee,
         seen_fills=(*ladder.seen_fills, fill.fill_id),
+        entered_ms=fill.at_ms,
     )
 
 

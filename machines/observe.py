@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
+from machines import carriers
+from machines.carrier import Phase
 from machines.ladder import (
     DeclaredOrder,
     Ladder,
@@ -98,6 +100,8 @@ def count_fill(ladder: Ladder, fill: Fill, here: Scene) -> tuple[Ladder, Event]:
     before = find(ladder, role, n)
     ladder = fold_exit_fill(ladder, role, n, fill)
     trigger = Trigger.EXIT_FILLED
+    if before is not None and role is Role.TAKE_PROFIT and carriers.in_turn(ladder):
+        ladder, role = _part_of_turn(ladder, before, fill, here)
     if role is Role.STOP_LOSS:
         ladder = replace(ladder, stop_seen=False, exit_since_ms=fill.at_ms)
         trigger = Trigger.STOP_TRIGGERED
@@ -107,6 +111,26 @@ def count_fill(ladder: Ladder, fill: Fill, here: Scene) -> tuple[Ladder, Event]:
             ladder = mark_hit(ladder, n)
             trigger = Trigger.RUNG_HIT
     return ladder, Event(trigger, fill.at_ms, role, n, fill)
+
+
+def _part_of_turn(
+    ladder: Ladder, rung: DeclaredOrder, fill: Fill, here: Scene
+) -> tuple[Ladder, Role]:
+    """Say whether a rung's one order filled as its stop, at its target, or on its way out.
+
+    The venue's word for what the order is goes before ours: a stop may trigger while it is being
+    converted.
+    """
+    phase = rung.carrier.phase
+    shown = here.orders.get(fill.client_order_id)
+    if phase is Phase.EXIT:
+        return ladder, Role.EXIT
+    as_stop = phase in (Phase.STOP, Phase.FIRED) if shown is None else shown.type in carriers.STOPS
+    if not as_stop:
+        return ladder, Role.TAKE_PROFIT
+    after = find(ladder, Role.TAKE_PROFIT, rung.n)
+    assert after is not None, "it was there before the fill"
+    return with_order(ladder, carriers.with_phase(after, Phase.FIRED)), Role.STOP_LOSS
 
 
 def mark_hit(ladder: Ladder, n: int) -> Ladder:
@@ -146,8 +170,23 @@ def resting_stop_px(ladder: Ladder, here: Scene) -> Decimal | None:
     """Return the trigger price of the stop that rests, or None."""
     if here.capabilities.position_stop:
         return None if here.view.stop is None else here.view.stop.trigger_px
+    if carriers.in_turn(ladder):
+        return _loosest_stop_px(ladder, here)
     shown = resting_stop(ladder, here)
     return None if shown is None else shown.trigger_px
+
+
+def _loosest_stop_px(ladder: Ladder, here: Scene) -> Decimal | None:
+    """Return the price of the loosest of several stops, or None while one does not rest."""
+    loosest: Decimal | None = None
+    for _, order in carriers.stops_of(ladder, here.orders):
+        shown = carriers.shown(ladder, order, here.orders)
+        if shown is None or not shown.status.live or shown.trigger_px is None:
+            return None
+        px = shown.trigger_px
+        if loosest is None or ladder.direction.beyond(loosest, px):
+            loosest = px
+    return loosest
 
 
 _REFUSED = {

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
+from machines.bound import bounded
 from machines.ladder import Ladder, order_id
 from machines.lower.pooled import Wanted, WantedOrder
 from machines.observe import Scene
@@ -19,6 +22,7 @@ from machines.words import (
     Order,
     OrderType,
     PlaceOrder,
+    PlacePair,
     Role,
     SetStop,
 )
@@ -27,6 +31,7 @@ _CANCEL_ROLE = {"e": Role.ENTRY, "t": Role.TAKE_PROFIT, "x": Role.EXIT, "s": Rol
 _LANES: dict[tuple[str, Role], int] = {
     ("set_stop", Role.STOP_LOSS): 0,
     ("place", Role.STOP_LOSS): 0,
+    ("place_pair", Role.STOP_LOSS): 0,
     ("amend", Role.STOP_LOSS): 0,
     ("cancel", Role.ENTRY): 1,
     ("cancel", Role.TAKE_PROFIT): 2,
@@ -64,8 +69,10 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
             # A stop that was over when flat covers what has filled since (RELIABILITY S9).
             covers = role is Role.STOP_LOSS and ladder.held and ladder.stop is None
             if not covers and role not in wanted.untouched:
-                found.append(CancelOrder(key, cid, role, n))
-    return sorted(found, key=lane)
+                is_stop = resting.trigger_px is not None and role is Role.TAKE_PROFIT
+                found.append(CancelOrder(key, cid, Role.STOP_LOSS if is_stop else role, n))
+    found.sort(key=lane)
+    return found if here.capabilities.reduce_only else bounded(ladder, found, here)
 
 
 def differs(ladder: Ladder, here: Scene) -> bool:
@@ -118,19 +125,42 @@ def _bring(
     if resting is None:
         through = order.trigger_px is not None and _may_not_place(ladder, order.trigger_px, here)
         return None if through else _place(ladder, order)
-    if not resting.status.live or order.type is OrderType.MARKET:
+    if not resting.status.live or order.left_alone:
         return None
+    if order.type is OrderType.MARKET:
+        return _amend(ladder, order) if order.again else None
     trigger_px = order.trigger_px
     pulled = trigger_px is not None and trigger_px != resting.trigger_px
-    if pulled and _may_not_move(ladder, trigger_px, here):
-        trigger_px = resting.trigger_px
-    moved = resting.price != order.price or resting.trigger_px != trigger_px
-    if not moved and resting.qty == order.filled_qty + order.qty:
+    if pulled and (_may_not_move(ladder, trigger_px, here) or _too_near(trigger_px, here)):
+        order = replace(order, trigger_px=resting.trigger_px, price=resting.price)
+    wanted = (order.price, order.trigger_px, order.target, order.filled_qty + order.qty)
+    if (resting.price, resting.trigger_px, resting.target, resting.qty) == wanted:
         return None
-    return _amend(ladder, order, trigger_px)
+    return _amend(ladder, order)
+
+
+def _too_near(trigger_px: Decimal | None, here: Scene) -> bool:
+    """Tell whether a pair's trigger would be nearer to the last price than the venue allows."""
+    gap = here.capabilities.pair_gap
+    if not gap or trigger_px is None or here.quote is None:
+        return False
+    return abs(trigger_px - here.quote.last) < gap * here.quote.last
 
 
 def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
+    if order.target is not None:
+        return PlacePair(
+            key=ladder.terms.key,
+            client_order_id=order.client_order_id,
+            role=order.role,
+            n=order.n,
+            side=order.side,
+            type=order.type,
+            qty=order.qty,
+            price=order.price,
+            trigger_px=order.trigger_px,
+            target=order.target,
+        )
     return PlaceOrder(
         key=ladder.terms.key,
         client_order_id=order.client_order_id,
@@ -145,7 +175,7 @@ def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
     )
 
 
-def _amend(ladder: Ladder, order: WantedOrder, trigger_px: Decimal | None) -> AmendOrder:
+def _amend(ladder: Ladder, order: WantedOrder) -> AmendOrder:
     return AmendOrder(
         key=ladder.terms.key,
         client_order_id=order.client_order_id,
@@ -154,5 +184,6 @@ def _amend(ladder: Ladder, order: WantedOrder, trigger_px: Decimal | None) -> Am
         type=order.type,
         qty=order.filled_qty + order.qty,
         price=order.price,
-        trigger_px=trigger_px,
+        trigger_px=order.trigger_px,
+        target=order.target,
     )

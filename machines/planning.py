@@ -248,6 +248,7 @@ def open_ladder(
         opened_trading_ms=quote.trading_ms,
         start_px=quote.last,
         merges=setting.capabilities.exits is ExitStyle.POOLED,
+        exits=setting.capabilities.exits,
     )
     entries, rungs = _planned_entries(terms), _planned_rungs(terms)
     seen = tuple(fill.fill_id for fill in before.fills)

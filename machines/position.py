@@ -18,6 +18,7 @@ from machines.recipes import Instruction, Moment
 from machines.rows.empty import IGNORED, NEVER
 from machines.rows.entries import ENTRY_ROWS
 from machines.rows.outside import HALTED_ROWS, OUTSIDE_ROWS, PERSON_ROWS
+from machines.rows.per_rung import PER_RUNG_ROWS
 from machines.rows.stops import CLOSING_ROWS, STOP_ROWS
 from machines.rows.targets import TARGET_ROWS
 from machines.words import Trigger
@@ -32,6 +33,7 @@ ROWS: tuple[R, ...] = (
     *PERSON_ROWS,
     *OUTSIDE_ROWS,
     *HALTED_ROWS,
+    *PER_RUNG_ROWS,
 )
 CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *NEVER)
 

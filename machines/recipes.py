@@ -12,7 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
-from machines import pricing
+from machines import carriers, pricing
+from machines.carriers import anew
 from machines.ladder import (
     DeclaredOrder,
     Ladder,
@@ -225,15 +226,8 @@ def _expire_entries(ladder: Ladder, _: Moment) -> Ladder:
     return replace(_drop_entries(ladder, Standing.EXPIRED), expired=True)
 
 
-def _cancel_rungs(ladder: Ladder, _: Moment) -> Ladder:
-    return replace(
-        ladder,
-        hands_off=False,
-        rungs=tuple(
-            replace(rung, qty=ZERO, standing=Standing.OFF) if rung.working else rung
-            for rung in ladder.rungs
-        ),
-    )
+def _cancel_rungs(ladder: Ladder, moment: Moment) -> Ladder:
+    return carriers.let_go(ladder, moment.now_ms)
 
 
 def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
@@ -261,7 +255,12 @@ def _declare_exit(
 
 
 def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
+    ladder = carriers.drop_pairs(ladder)
     return _declare_exit(ladder, ladder.held - ladder.exiting, moment)
+
+
+def _chase(ladder: Ladder, moment: Moment) -> Ladder:
+    return _exit_all(carriers.chased(ladder, moment.now_ms), moment)
 
 
 def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
@@ -270,7 +269,7 @@ def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
 
 def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
     excess = ladder.exiting - ladder.held
-    for order in reversed(ladder.exits):
+    for order in reversed(carriers.leaving(ladder)):
         if excess <= ZERO:
             break
         cut = min(order.qty, excess)
@@ -281,23 +280,21 @@ def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
 
 def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
     """Declare anew what an ended exit order has left, after the refusal's pause if it had one."""
-    dead = find(ladder, Role.EXIT, moment.event.n)
+    dead = carriers.exit_of(ladder, moment.event)
     assert dead is not None, "a row of an exit's ending"
     ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
     rest = min(dead.qty, ladder.held - ladder.exiting)
     return _declare_exit(ladder, rest, moment, dead)
 
 
-def _anew(order: DeclaredOrder) -> DeclaredOrder:
-    """Name a new order for the same place: a venue takes an id once."""
-    return replace(order, gen=order.gen + 1, order_filled_qty=ZERO, end_asked=False)
-
-
-def _stop_again(ladder: Ladder, _: Moment) -> Ladder:
+def _stop_again(ladder: Ladder, moment: Moment) -> Ladder:
     stop = ladder.stop
     assert stop is not None, "a row of the stop's ending or refusal"
+    carrier = carriers.carrier_of(ladder, moment.event.n)
+    if carrier is not None and carrier is not stop:
+        return replace(with_order(ladder, anew(carrier)), stop_seen=False)
     # While closing, the declared stop may be larger than what is held; a new one need not be.
-    stop = replace(_anew(stop), qty=min(stop.qty, ladder.held))
+    stop = replace(anew(stop), qty=min(stop.qty, ladder.held))
     return replace(ladder, stop=stop, stop_seen=False)
 
 
@@ -313,7 +310,7 @@ def _rung_of(ladder: Ladder, moment: Moment) -> DeclaredOrder:
 
 def _rung_again(ladder: Ladder, moment: Moment) -> Ladder:
     rung = _rung_of(ladder, moment)
-    return with_order(ladder, _anew(rung))
+    return with_order(ladder, anew(rung))
 
 
 def _rung_off(ladder: Ladder, moment: Moment) -> Ladder:
@@ -350,8 +347,8 @@ EXIT_ALL = Instruction("exit_all", "exit at market", _X, _exit_all)
 EXIT_LATE = Instruction("exit_late", "exit the late quantity at market", _X, _exit_late)
 EXIT_TO_HELD = Instruction("exit_to_held", "the exit shrinks to held", _X, _exit_to_held)
 EXIT_AGAIN = Instruction("exit_again", "exit what is left at market", _X, _exit_again)
-CHASE = Instruction("chase", "exit what is unfilled at market", _X, _exit_all)
-"""The same edit in other words: what a stop left is not exited for the first time."""
+CHASE = Instruction("chase", "exit what is unfilled at market", (*_X, *_T), _chase)
+"""What a stop left is not exited for the first time: an order that can be is changed in place."""
 STOP_AGAIN = Instruction("stop_again", "the stop is declared again", _S, _stop_again)
 SET_STOP = Instruction("set_stop", "set the stop", _S, _same)
 """A repair: the declaration stands, the difference to what rests is sent."""

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import msgspec
 
+from machines import carriers
+from machines.carrier import Phase
 from machines.detectors import CHASE_AFTER_MS
 from machines.flights import wakes_ms
 from machines.ladder import LIVE, Ladder, State
-from machines.lower.pooled import lower
+from machines.lower import lower
+from machines.lower.per_rung import quiet_ms
 from machines.observe import Scene
 from machines.plan import differs, plan
 from machines.recipes import RETRY_MS
+from machines.touch import LEFT_AFTER_MS
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -35,8 +39,10 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
     terms = ladder.terms
     if ladder.state is State.CLOSED:
         return Watch()
-    asks = bool(plan(ladder, lower(ladder, here.capabilities), here))
-    restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
+    asks = bool(plan(ladder, lower(ladder, here), here))
+    # A price alone may touch a target, where nothing rests at it.
+    restless = carriers.in_turn(ladder) and ladder.state in LIVE
+    restless |= bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
         restless = restless or terms.spec.cancel_if_missed
@@ -51,9 +57,21 @@ def _times(ladder: Ladder, now_ms: int) -> list[int]:
     orders = (*ladder.rungs, *ladder.exits, *stop)
     times = [order.not_before_ms for order in orders if order.not_before_ms > now_ms]
     times += wakes_ms(ladder, now_ms)
+    if carriers.in_turn(ladder):
+        times += [at for at in turns_ms(ladder) if at > now_ms]
     if ladder.naked_since_ms is not None:
         times.append(now_ms + RETRY_MS)
     closing = ladder.state not in LIVE and ladder.exit_since_ms is not None and ladder.held
     if closing and ladder.exit_since_ms is not None:
         times.append(max(ladder.exit_since_ms + CHASE_AFTER_MS, now_ms + 1))
     return times
+
+
+def turns_ms(ladder: Ladder) -> list[int]:
+    """Return when entries will be quiet, and when a limit at its target has waited enough."""
+    quiet = quiet_ms(ladder)
+    limits = (rung for rung in ladder.rungs if rung.carrier.phase is Phase.TARGET and rung.qty)
+    return [
+        *(() if quiet is None else (quiet,)),
+        *(rung.carrier.since_ms + LEFT_AFTER_MS for rung in limits),
+    ]

@@ -65,6 +65,13 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Orders end with the session, ``SUSPENDED``; pairs outlive it."""
     pair_gap: Decimal = ZERO
     """How far from the last price, as a fraction of it, a pair's triggers must be."""
+    stop_buffer: Decimal = Decimal("0.005")
+    """How far beyond its trigger a stop-limit's limit lies, as a fraction of it.
+
+    *Source*: the Kite sheet §13.2, 0.5 to 1 %: a fast market must not run through it.
+    """
+    max_amendments: int | None = None
+    """How often one order may be changed; None: as often as wanted."""
     be_slippage: Decimal = ZERO
     """Default of ``s`` in the break-even formula (SPEC §4)."""
     window_ms: int = 7_000

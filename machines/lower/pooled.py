@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from machines.ladder import DeclaredOrder, Ladder, exit_side, order_id
-from machines.words import ZERO, Capabilities, OrderType, Role, Side
+from machines.words import ZERO, Capabilities, Leg, OrderType, Role, Side
 
 
 class WantedOrder(msgspec.Struct, frozen=True):
@@ -29,6 +29,12 @@ class WantedOrder(msgspec.Struct, frozen=True):
     trigger_px: Decimal | None
     reduce_only: bool
     not_before_ms: int
+    target: Leg | None = None
+    """A pair's other leg."""
+    left_alone: bool = False
+    """What rests by this name stays as it is."""
+    again: bool = False
+    """At market, and to be told so once more although it rests."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -62,11 +68,16 @@ def _wanted(ladder: Ladder, order: DeclaredOrder, side: Side) -> WantedOrder:
     )
 
 
+def entries_wanted(ladder: Ladder) -> list[WantedOrder]:
+    """Return the entries that should rest, as they are declared."""
+    into = ladder.direction.entry_side
+    return [_wanted(ladder, entry, into) for entry in ladder.entries if entry.working]
+
+
 def lower(ladder: Ladder, capabilities: Capabilities) -> Wanted:
     """Fit the declared ladder to a venue with pooled exits."""
     out = exit_side(ladder)
-    into = ladder.direction.entry_side
-    orders = [_wanted(ladder, entry, into) for entry in ladder.entries if entry.working]
+    orders = entries_wanted(ladder)
     untouched = (Role.TAKE_PROFIT,) if ladder.hands_off else ()
     if not untouched:
         orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]

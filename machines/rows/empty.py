@@ -68,10 +68,11 @@ NEVER: tuple[Never, ...] = (
       for trigger in LATER),
     *(Never((HALTED,), trigger, "not looked for until a person has looked")
       for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED, T.BREAK_EVEN_SEEN, T.BREAK_EVEN_DUE,
-                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.RUNG_CANCELLED, T.RUNG_MOVED)),
+                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.RUNG_CANCELLED, T.RUNG_MOVED,
+                      T.TARGET_TOUCHED, T.TARGET_LEFT)),
     Never((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_MOVED, "no entry works in this state"),
     *(Never((*IDLE, CLOSING), trigger, "no rung works in this state")
-      for trigger in (T.RUNG_CANCELLED, T.RUNG_MOVED)),
+      for trigger in (T.RUNG_CANCELLED, T.RUNG_MOVED, T.TARGET_TOUCHED, T.TARGET_LEFT)),
     Never(IDLE, T.STOP_MOVED, _UNHELD),
     *(Never((CLOSED,), trigger, "what is there after the end is not ours")
       for trigger in (T.FOREIGN_GROWN, T.FOREIGN_SHRUNK, T.BOOKS_DISAGREED)),

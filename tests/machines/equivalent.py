@@ -76,6 +76,11 @@ EQUIVALENT = (
         "Who has been refused every second for a minute has been refused more than three times.",
     ),
     Equivalent(
+        r"S2 .* rung_ended spent&!rearming: whatever rearming",
+        "Only what is placed is refused three times, and a rung that may be rearming was placed "
+        "as a stop.",
+    ),
+    Equivalent(
         r"P2 .*: fold_rungs for share_rungs",
         "What a person cancels was open, so the other rungs sum to less and folding shares too.",
     ),

@@ -40,19 +40,21 @@ from msgspec.structs import replace
 
 from machines.dispatch import Turn
 from machines.flights import restarted
-from machines.ladder import DeclaredOrder, Ladder, Standing
+from machines.ladder import DeclaredOrder, Ladder, Standing, slot_named
 from machines.planning import Setting, open_ladder, refuse_at_start
 from machines.words import (
     ZERO,
     AmendOrder,
     CancelOrder,
     Event,
+    ExitStyle,
     Mutation,
     OrderStatus,
     OrderType,
     Outcome,
     OutcomeKind,
     PlaceOrder,
+    PlacePair,
     PositionStop,
     Quote,
     Refusal,
@@ -61,6 +63,7 @@ from machines.words import (
     Trigger,
 )
 from tests.machines.book import ACCEPTED, Book, refused
+from tests.machines.rung_book import RungBook
 from tests.machines.script import Misread, Script, duration_ms
 
 START_MS = 1_748_736_000_000
@@ -89,9 +92,17 @@ def mutation_name(mutation: Mutation) -> str:
     """Name a mutation without its numbers: `set_stop`, `cancel entry 2`, `amend stop`."""
     if isinstance(mutation, SetStop):
         return "set_stop"
-    op = {PlaceOrder: "place", AmendOrder: "amend", CancelOrder: "cancel"}[type(mutation)]
+    op = {PlaceOrder: "place", PlacePair: "place", AmendOrder: "amend", CancelOrder: "cancel"}[
+        type(mutation)
+    ]
     word = SHORT[mutation.role]
-    return f"{op} {word}" if mutation.role is Role.STOP_LOSS else f"{op} {word} {mutation.n}"
+    slot = slot_named(mutation.client_order_id)
+    if mutation.role is Role.STOP_LOSS and slot.startswith(Role.STOP_LOSS):
+        return f"{op} {word}"
+    # A rung's order that leaves at market is no exit of its own: it is told by its rung.
+    if mutation.role is Role.EXIT and slot.startswith(Role.TAKE_PROFIT):
+        return f"{op} tp {mutation.n} as exit"
+    return f"{op} {word} {mutation.n}"
 
 
 def amounts(words: list[str]) -> tuple[Decimal | None, Decimal | None]:
@@ -107,7 +118,12 @@ class World:
     def __init__(self, script: Script) -> None:
         spec = script.spec
         self.script = script
-        self.book = Book(spec.side, script.instrument, script.fees, script.position_stop)
+        grid, fees = script.instrument, script.fees
+        self.book = (
+            Book(spec.side, grid, fees, script.position_stop)
+            if script.exits is ExitStyle.POOLED
+            else RungBook(spec.side, grid, fees, script.exits)
+        )
         self.now_ms = START_MS
         self.read_ms: int | None = None
         self.ladder: Ladder | None = None
@@ -209,7 +225,11 @@ class World:
         if word not in ROLES:
             raise Misread(f"{word}: is no order ({', '.join(ROLES)})")
         role = ROLES[word]
-        return role, 1 if role is Role.STOP_LOSS else int(words.pop(0))
+        if role is not Role.STOP_LOSS:
+            return role, int(words.pop(0))
+        if self.script.exits is ExitStyle.POOLED:
+            return role, 1
+        return role, int(words.pop(0)) if words and words[0].isdigit() else 0
 
     def _ladder(self) -> Ladder:
         assert self.ladder is not None, "a scenario opens first"

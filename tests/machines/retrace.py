@@ -39,8 +39,14 @@ def edited(ladder: Ladder) -> dict[str, object]:
     found = {name: getattr(ladder, name) for name in ladder.__struct_fields__ if name not in NOTES}
     for name in ("entries", "rungs", "exits"):
         orders: tuple[DeclaredOrder, ...] = getattr(ladder, name)
-        found[name] = [replace(order, sent_px=(), end_asked=False) for order in orders]
+        found[name] = [unsent(order) for order in orders]
+    found["stop"] = None if ladder.stop is None else unsent(ladder.stop)
     return found
+
+
+def unsent(order: DeclaredOrder) -> DeclaredOrder:
+    carrier = replace(order.carrier, amended=0, sent=0)
+    return replace(order, sent_px=(), end_asked=False, carrier=carrier)
 
 
 class Retrace:
@@ -68,7 +74,7 @@ class Retrace:
             if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
                 self.ladder = outside.settle(self.ladder, here)
             self._take(self.ladder, event, sent)
-        for states, detect in detectors.DETECTORS:
+        for states, detect in detectors.detectors_for(here.capabilities):
             if self.ladder.state in states:
                 counted, events = detect(self.ladder, here)
                 self.ladder = counted

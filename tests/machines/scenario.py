@@ -24,6 +24,7 @@ from machines.words import (
     AmendOrder,
     CancelOrder,
     Event,
+    ExitStyle,
     Mutation,
     Outcome,
     OutcomeKind,
@@ -182,7 +183,8 @@ class Run(World):
         assert self.ladder is not None
         slot = parse_order_id(self.ladder.terms, mutation.client_order_id)
         assert slot is not None, f"{mutation}: not an id of this ladder"
-        assert slot[:2] == (mutation.role, mutation.n), f"{mutation}: another order's id"
+        in_turn = self.script.exits is not ExitStyle.POOLED
+        assert in_turn or slot[:2] == (mutation.role, mutation.n), f"{mutation}: another's id"
         again = "" if slot[2] == 1 else f", order {slot[2]}"
         return f"{name}{to} {plain(mutation.qty)} {at}{again}"
 
@@ -220,7 +222,8 @@ class Run(World):
             for n, order in book.live(role):
                 px = order.trigger_px or order.price
                 at = "at market" if px is None else f"@ {plain(px)}"
-                name = word if role is Role.STOP_LOSS else f"{word} {n}"
+                lone = role is Role.STOP_LOSS and (n == 0 or self.script.exits is ExitStyle.POOLED)
+                name = word if lone else f"{word} {n}"
                 line = f"{name} {plain(order.leaves_qty)} {at}"
                 if line not in found:
                     found.append(line)

@@ -39,7 +39,7 @@ from machines.spec import (
     RoundingSpec,
     WhenBehind,
 )
-from machines.words import Direction, Fees, Instrument
+from machines.words import Direction, ExitStyle, Fees, Instrument
 
 NUMBER = re.compile(r"(?<![\w.:])-?\d+\.\d+(?![\w.:])")
 MINUTE_MS = 60_000
@@ -62,6 +62,7 @@ class Script(msgspec.Struct, frozen=True):
     fees: Fees
     position_stop: bool
     steps: tuple[Step, ...]
+    exits: ExitStyle = ExitStyle.POOLED
 
 
 class Misread(AssertionError):
@@ -139,8 +140,12 @@ HEADER: dict[str, Callable[[list[str]], dict[str, object]]] = {
     "naked_policy": lambda words: {"naked_policy": NakedPolicy(words[0])},
     "external_growth": lambda words: {"external_growth": words[0]},
     "conditional": lambda _: {"position_stop": False},
+    "per-rung": lambda _: {"exits_in": ExitStyle.PER_RUNG},
+    "pairs": lambda _: {"exits_in": ExitStyle.PAIRS},
+    "touch_slack": lambda words: {"touch_slack": int(words[0])},
 }
-"""Header lines by their first word. `conditional stop`: the venue has no stop of the position."""
+"""Header lines by their first word. `conditional stop`: the venue has no stop of the position.
+`per-rung exits`, `pairs of exits`: it has no reduce-only, and an order for each rung."""
 
 DEFAULTS: dict[str, object] = {
     "instrument": Instrument(
@@ -148,6 +153,7 @@ DEFAULTS: dict[str, object] = {
     ),
     "fees": Fees(),
     "position_stop": True,
+    "exits_in": ExitStyle.POOLED,
 }
 
 
@@ -177,7 +183,7 @@ def parse(name: str, told: str) -> Script:
             if word not in HEADER:
                 raise Misread(f"{name}.ladder:{number}: {word}: the header knows {sorted(HEADER)}")
             said |= HEADER[word](rest)
-    instrument, fees, position_stop = (said.pop(k) for k in DEFAULTS)
+    instrument, fees, position_stop, exits = (said.pop(k) for k in DEFAULTS)
     given = {"name": "btc-1", "ladder": "btc-1", "account": "paper", "symbol": "BTCUSDT"}
     spec = LadderSpec(**(given | said))  # pyright: ignore[reportArgumentType]  # from HEADER
-    return Script(name, spec, instrument, fees, position_stop, tuple(steps))  # pyright: ignore[reportArgumentType]  # from DEFAULTS
+    return Script(name, spec, instrument, fees, position_stop, tuple(steps), exits)  # pyright: ignore[reportArgumentType]  # from DEFAULTS

@@ -1,0 +1,193 @@
+"""Exits without reduce-only: one order carries each part of what is held (SPEC §9).
+
+A rung's order is its stop until its target is touched; then it is converted in place, so that a
+share can never be sold twice. What no rung is for (nothing representable, every rung off) is
+carried by the order of the declared stop, number 0 here. Pure functions over a ladder and what its
+venue shows; knows no rows. Where exits pool, none of this changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from machines.carrier import LEAVING, Phase
+from machines.ladder import (
+    DeclaredOrder,
+    Ladder,
+    Standing,
+    order_id,
+    orders_of,
+    parse_order_id,
+    replace,
+    with_order,
+)
+from machines.words import (
+    ZERO,
+    CancelOrder,
+    Event,
+    ExitStyle,
+    Mutation,
+    Order,
+    OrderType,
+    Role,
+    SetStop,
+)
+
+STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.PAIR)
+"""Types of order that wait for the price of a stop."""
+LOOSE = 0
+"""The number of the stop that no rung is for."""
+MAX_CONVERSIONS = 3
+"""A rung is converted at most so often an hour (SPEC §9)."""
+
+
+def in_turn(ladder: Ladder) -> bool:
+    """Tell whether each rung has one order that is its stop and its target in turn."""
+    return ladder.terms.exits is not ExitStyle.POOLED
+
+
+def with_phase(order: DeclaredOrder, phase: Phase, since_ms: int = 0) -> DeclaredOrder:
+    """Return an order in another phase."""
+    return replace(order, carrier=replace(order.carrier, phase=phase, since_ms=since_ms))
+
+
+def anew(order: DeclaredOrder) -> DeclaredOrder:
+    """Name a new order for the same place: a venue takes an id once."""
+    return replace(
+        order,
+        gen=order.gen + 1,
+        order_filled_qty=ZERO,
+        end_asked=False,
+        carrier=order.carrier.anew(),
+    )
+
+
+def shown(ladder: Ladder, order: DeclaredOrder, orders: dict[str, Order]) -> Order | None:
+    """Return a declared order's present order as the venue shows it."""
+    return orders.get(order_id(ladder.terms, order))
+
+
+def stops_of(ladder: Ladder, orders: dict[str, Order]) -> Iterator[tuple[int, DeclaredOrder]]:
+    """Yield what should rest as a stop: each rung that does not do something else, and the rest.
+
+    The rest is named while it is declared and while its order is there.
+    """
+    for rung in ladder.rungs:
+        if rung.working and rung.qty and rung.carrier.phase is Phase.STOP:
+            yield rung.n, rung
+    stop = ladder.stop
+    if stop is None:
+        return
+    there = shown(ladder, stop, orders)
+    if stop.qty > ladder.rungs_qty or (there is not None and there.status.live):
+        yield LOOSE, stop
+
+
+def carrier_of(ladder: Ladder, n: int) -> DeclaredOrder | None:
+    """Return the declared order behind a stop's number."""
+    if n == LOOSE or not in_turn(ladder):
+        return ladder.stop
+    return next((rung for rung in ladder.rungs if rung.n == n), None)
+
+
+def owner_of(ladder: Ladder, mutation: Mutation) -> DeclaredOrder | None:
+    """Return the declared order that a mutation is about, whatever it is to become."""
+    if isinstance(mutation, SetStop):
+        return ladder.stop
+    slot = parse_order_id(ladder.terms, mutation.client_order_id)
+    if slot is None:
+        return None
+    found = orders_of(ladder, slot[0])
+    return next((order for order in found if order.n == slot[1]), None)
+
+
+def sent(ladder: Ladder, mutation: Mutation) -> Ladder:
+    """Note what is about to be asked of an order that is changed in place."""
+    order = owner_of(ladder, mutation)
+    if order is None or isinstance(mutation, SetStop):
+        return ladder
+    if isinstance(mutation, CancelOrder):
+        return with_order(ladder, replace(order, end_asked=True))
+    carrier = order.carrier
+    if type(mutation).__struct_config__.tag == "amend":
+        carrier = replace(carrier, amended=carrier.amended + 1)
+    if mutation.type is OrderType.MARKET:
+        carrier = replace(carrier, sent=carrier.asked)
+    if carrier is order.carrier:
+        return ladder
+    return with_order(ladder, replace(order, carrier=carrier))
+
+
+PAUSE_MS = 1_000
+"""What a venue refused of an order that is changed in place is asked again after this."""
+
+
+def paused(ladder: Ladder, mutation: Mutation, now_ms: int) -> Ladder:
+    """Leave an order alone for a second after its change was refused."""
+    order = owner_of(ladder, mutation) if in_turn(ladder) else None
+    if order is None:
+        return ladder
+    return with_order(ladder, replace(order, not_before_ms=now_ms + PAUSE_MS))
+
+
+def let_go(ladder: Ladder, now_ms: int) -> Ladder:
+    """Let every open rung go: what can be converted becomes an exit in place, the rest is off.
+
+    A pair that waits goes on as a stop; nobody converts it. Flat, there is nothing to sell.
+    """
+    rungs = tuple(_let_go(ladder, rung) for rung in ladder.rungs)
+    after = replace(ladder, hands_off=False, rungs=rungs)
+    if after.exiting == ladder.exiting:
+        return after
+    return replace(after, exit_since_ms=now_ms)
+
+
+def _let_go(ladder: Ladder, rung: DeclaredOrder) -> DeclaredOrder:
+    if not rung.working:
+        return rung
+    if not (in_turn(ladder) and rung.qty and ladder.held):
+        return replace(rung, qty=ZERO, standing=Standing.OFF)
+    phase = rung.carrier.phase
+    waits = ladder.terms.exits is ExitStyle.PAIRS and phase is Phase.STOP
+    return rung if waits or phase in LEAVING else _to_market(rung)
+
+
+def drop_pairs(ladder: Ladder) -> Ladder:
+    """Let go of pairs that wait: they cannot be converted, and end before anything is sold."""
+    if ladder.terms.exits is not ExitStyle.PAIRS:
+        return ladder
+    rungs = tuple(
+        replace(rung, qty=ZERO, standing=Standing.OFF)
+        if rung.working and rung.carrier.phase is Phase.STOP
+        else rung
+        for rung in ladder.rungs
+    )
+    return replace(ladder, rungs=rungs)
+
+
+def _to_market(order: DeclaredOrder) -> DeclaredOrder:
+    asked = order.carrier.asked + 1
+    return replace(order, carrier=replace(order.carrier, phase=Phase.EXIT, asked=asked))
+
+
+def chased(ladder: Ladder, now_ms: int) -> Ladder:
+    """Ask again, in place, for what has triggered or was sent to market and has not filled."""
+    if not in_turn(ladder):
+        return ladder
+    leaving = [rung for rung in ladder.rungs if rung.carrier.phase in LEAVING and rung.qty]
+    for order in (*leaving, *(order for order in ladder.exits if order.qty)):
+        ladder = with_order(ladder, _to_market(order))
+    return replace(ladder, exit_since_ms=now_ms)
+
+
+def exit_of(ladder: Ladder, event: Event) -> DeclaredOrder | None:
+    """Return the order on its way out that an event is about: a rung's own, or an exit's."""
+    rung = event.role is Role.TAKE_PROFIT and in_turn(ladder)
+    orders = ladder.rungs if rung else ladder.exits
+    return next((order for order in orders if order.n == event.n), None)
+
+
+def leaving(ladder: Ladder) -> tuple[DeclaredOrder, ...]:
+    """Return every order that is on its way out, rungs first."""
+    rungs = (rung for rung in ladder.rungs if rung.carrier.phase in LEAVING)
+    return (*rungs, *ladder.exits)

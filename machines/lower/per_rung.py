@@ -1,0 +1,225 @@
+"""One order per rung: its stop until its target is touched, then its target (SPEC §9, Zerodha).
+
+A stop-limit that is converted in place, or a pair whose two legs wait side by side. While entries
+fill, what is new joins an order that rests, by one amendment; it is shared over the rungs once
+entries have been quiet. So what is covered stays covered, and a rung is split off only then.
+Exits that no order carries go to market by themselves. Knows no states and no rows.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from machines import carriers, pricing
+from machines.carrier import AT_TARGET, Phase
+from machines.carriers import LOOSE
+from machines.ladder import DeclaredOrder, Ladder, exit_side, order_id
+from machines.lower.pooled import Wanted, WantedOrder, entries_wanted
+from machines.observe import Scene
+from machines.sharing import min_rung_qty
+from machines.words import (
+    ZERO,
+    Direction,
+    ExitStyle,
+    Leg,
+    OrderType,
+    Role,
+)
+
+QUIET_MS = 5_000
+"""Entries that have not filled for this long are quiet. *Source*: SPEC §9."""
+RESERVED = 5
+"""The last amendments of an order belong to break-even and to exits. *Source*: SPEC §9."""
+
+
+def may_amend(order: DeclaredOrder, here: Scene, reserved: int = RESERVED) -> bool:
+    """Tell whether an order may be changed once more and leave ``reserved`` changes for later."""
+    most = here.capabilities.max_amendments
+    return most is None or order.carrier.amended < most - reserved
+
+
+def quiet_ms(ladder: Ladder) -> int | None:
+    """Return when entries will have been quiet, or None when none works."""
+    return ladder.entered_ms + QUIET_MS if ladder.entries_work else None
+
+
+def lower(ladder: Ladder, here: Scene) -> Wanted:
+    """Fit the declared ladder to a venue where a rung has one order."""
+    orders = entries_wanted(ladder)
+    orders += _stops(ladder, here)
+    orders += [
+        wanted
+        for rung in ladder.rungs
+        if rung.qty and (wanted := _under_way(ladder, rung)) is not None
+    ]
+    orders += [_exit(ladder, order) for order in ladder.exits if order.qty]
+    untouched = (Role.TAKE_PROFIT,) if ladder.hands_off else ()
+    return Wanted(tuple(orders), ladder.terms.prefix, untouched=untouched)
+
+
+# ------------------------------------------------------------------------------------- stops
+
+
+def sizes(ladder: Ladder, here: Scene) -> dict[int, Decimal]:
+    """Return how much each stop is for, by its number.
+
+    Together they are for all that is held and does not leave by another order.
+    """
+    stop = ladder.stop
+    if stop is None or not stop.qty:
+        return {}
+    named = dict(carriers.stops_of(ladder, here.orders))
+    declared = {n: rung.qty for n, rung in named.items() if n != LOOSE}
+    elsewhere = sum((r.qty for r in ladder.rungs if r.carrier.phase in AT_TARGET), ZERO)
+    total = max(ZERO, ladder.held - ladder.exiting - elsewhere)
+    declared[LOOSE] = max(ZERO, total - sum(declared.values()))
+    rests = _resting(ladder, named, here)
+    missing = total - sum(rests.values())
+    if not rests or missing < ZERO or (_settled(ladder, here) and not ladder.hands_off):
+        return declared
+    return _joined(ladder, named, rests, missing, here) or declared
+
+
+def _resting(ladder: Ladder, named: dict[int, DeclaredOrder], here: Scene) -> dict[int, Decimal]:
+    """Return what rests as a stop, by number; a rung folded away may still have its order."""
+    found: dict[int, Decimal] = {}
+    stops = {r.n: r for r in ladder.rungs if r.carrier.phase is Phase.STOP} | named
+    for n, order in stops.items():
+        resting = carriers.shown(ladder, order, here.orders)
+        if resting is not None and resting.status.live and resting.type in carriers.STOPS:
+            found[n] = resting.leaves_qty
+    return found
+
+
+def _settled(ladder: Ladder, here: Scene) -> bool:
+    """Tell whether entries are quiet and no order is being converted."""
+    quiet = quiet_ms(ladder)
+    moving = any(r.qty and r.carrier.phase in AT_TARGET for r in ladder.rungs)
+    return not moving and (quiet is None or here.now_ms >= quiet)
+
+
+def _joined(
+    ladder: Ladder,
+    named: dict[int, DeclaredOrder],
+    rests: dict[int, Decimal],
+    missing: Decimal,
+    here: Scene,
+) -> dict[int, Decimal] | None:
+    """Let what is missing join one that rests; None when it must be shared at once."""
+    if not missing:
+        return rests
+    for n, open_qty in rests.items():
+        order = named.get(n)
+        if order is not None and not order.order_filled_qty and may_amend(order, here):
+            return rests | {n: open_qty + missing}
+    price = ladder.stop.trigger_px if ladder.stop is not None else None
+    least = min_rung_qty(ladder.terms.instrument, price or ladder.terms.start_px)
+    return rests | {LOOSE: missing} if LOOSE not in rests and missing >= least else None
+
+
+def _stops(ladder: Ladder, here: Scene) -> list[WantedOrder]:
+    stop = ladder.stop
+    if stop is None or stop.trigger_px is None:
+        return []
+    found: list[WantedOrder] = []
+    for n, qty in sizes(ladder, here).items():
+        order = carriers.carrier_of(ladder, n)
+        if order is None or not qty:
+            continue
+        found.append(
+            WantedOrder(
+                client_order_id=order_id(ladder.terms, order),
+                role=Role.STOP_LOSS,
+                n=n,
+                side=exit_side(ladder),
+                type=_stop_type(ladder, n),
+                qty=qty,
+                filled_qty=order.order_filled_qty,
+                price=limit_px(ladder, stop.trigger_px, here),
+                trigger_px=stop.trigger_px,
+                reduce_only=False,
+                not_before_ms=stop.not_before_ms,
+                target=_target_leg(ladder, order) if n != LOOSE else None,
+                left_alone=not _spare(ladder, order, here),
+            )
+        )
+    return found
+
+
+def _spare(ladder: Ladder, order: DeclaredOrder, here: Scene) -> bool:
+    """Tell whether only the reserved amendments of an order are left to ``ladder``'s stop."""
+    stop = ladder.stop
+    to_break_even = stop is not None and stop.trigger_px == ladder.break_even
+    return may_amend(order, here, 0 if to_break_even else RESERVED)
+
+
+def _stop_type(ladder: Ladder, n: int) -> OrderType:
+    pairs = ladder.terms.exits is ExitStyle.PAIRS and n != LOOSE
+    return OrderType.PAIR if pairs else OrderType.STOP_LIMIT
+
+
+def limit_px(ladder: Ladder, trigger_px: Decimal, here: Scene) -> Decimal:
+    """Return a stop-limit's limit: a buffer beyond the trigger, rounded away from it.
+
+    *Source*: SPEC §4 *Rounding*; at least three ticks, kite.md §13.2.
+    """
+    tick = ladder.terms.instrument.tick
+    buffer = max(3 * tick, trigger_px * here.capabilities.stop_buffer)
+    if ladder.direction is Direction.LONG:
+        return max(tick, pricing.tick_down(trigger_px - buffer, tick))
+    return pricing.tick_up(trigger_px + buffer, tick)
+
+
+# ----------------------------------------------------------------------------------- targets
+
+
+def touch_px(ladder: Ladder, rung: DeclaredOrder) -> Decimal:
+    """Return the limit of a touched rung: its target less the slack (SPEC §9 ``touch_slack``)."""
+    assert rung.price is not None, "a rung has a price"
+    tick = ladder.terms.instrument.tick
+    return rung.price - ladder.sign * ladder.terms.spec.touch_slack * tick
+
+
+def _target_leg(ladder: Ladder, rung: DeclaredOrder) -> Leg | None:
+    if ladder.terms.exits is not ExitStyle.PAIRS or rung.price is None:
+        return None
+    return Leg(rung.price, touch_px(ladder, rung))
+
+
+def _under_way(ladder: Ladder, rung: DeclaredOrder) -> WantedOrder | None:
+    """Return what a rung's order should be that is not its stop; None when it should end."""
+    match rung.carrier.phase:
+        case Phase.CONVERTING | Phase.TARGET:
+            return _order(ladder, rung, Role.TAKE_PROFIT, OrderType.LIMIT, touch_px(ladder, rung))
+        case Phase.EXIT:
+            return _exit(ladder, rung)
+        case Phase.FIRED:
+            order = _order(ladder, rung, Role.STOP_LOSS, OrderType.STOP_LIMIT, None)
+            return replace(order, left_alone=True)
+        case Phase.STOP | Phase.REARMING:
+            return None
+
+
+def _exit(ladder: Ladder, order: DeclaredOrder) -> WantedOrder:
+    return _order(ladder, order, Role.EXIT, OrderType.MARKET, None)
+
+
+def _order(
+    ladder: Ladder, order: DeclaredOrder, role: Role, kind: OrderType, price: Decimal | None
+) -> WantedOrder:
+    return WantedOrder(
+        client_order_id=order_id(ladder.terms, order),
+        role=role,
+        n=order.n,
+        side=exit_side(ladder),
+        type=kind,
+        qty=order.qty,
+        filled_qty=order.order_filled_qty,
+        price=price,
+        trigger_px=None,
+        reduce_only=False,
+        not_before_ms=order.not_before_ms,
+        again=order.carrier.asked > order.carrier.sent,
+    )

@@ -1,0 +1,285 @@
+"""What a poll shows of exits without reduce-only: each order a stop, a target or an exit in turn.
+
+Detectors, as in `machines.detectors`, that take the place of those for pooled exits. A conversion
+is asked for only while it would fill at once. *Source*: SPEC §9, kite.md §13.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from machines import carriers
+from machines.carrier import LEAVING, Phase
+from machines.carriers import LOOSE, STOPS
+from machines.flights import slot_in_flight
+from machines.ladder import DeclaredOrder, Ladder, order_id, replace, slot_named, with_order
+from machines.lower.per_rung import may_amend, touch_px
+from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px
+from machines.recipes import is_behind, known_exit_px
+from machines.words import (
+    Event,
+    Order,
+    OrderStatus,
+    OrderType,
+    Refusal,
+    Role,
+    Trigger,
+)
+
+LEFT_AFTER_MS = 3_000
+"""A converted order that has not filled for so long, with the price behind it, goes back."""
+HOUR_MS = 3_600_000
+CHASE_AFTER_MS = 2_000
+"""S1: what a triggered stop or an exit has not filled by then is asked for again."""
+
+
+def ended(ladder: Ladder, order: DeclaredOrder, here: Scene) -> Order | None:
+    """Return the venue's order if it has ended and every fill of it is counted."""
+    shown = carriers.shown(ladder, order, here.orders)
+    if shown is None or shown.status.live or shown.status is OrderStatus.SUSPENDED:
+        return None
+    return shown if shown.filled_qty == order.order_filled_qty else None
+
+
+def in_flight(ladder: Ladder, order: DeclaredOrder) -> bool:
+    """Tell whether the end of a request about an order is not known."""
+    slot = slot_named(order_id(ladder.terms, order))
+    return any(flight.slot == slot for flight in ladder.flights)
+
+
+# ----------------------------------------------------------------------------------- targets
+
+
+def targets(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See targets touched, conversions come about, and prices that left unfilled limits behind."""
+    events: list[Event] = []
+    for rung in ladder.rungs:
+        shown = carriers.shown(ladder, rung, here.orders)
+        if not rung.working or not rung.qty or shown is None or not shown.status.live:
+            continue
+        if shown.type is OrderType.LIMIT and rung.carrier.phase in (Phase.STOP, Phase.CONVERTING):
+            rung = carriers.with_phase(rung, Phase.TARGET, here.now_ms)  # noqa: PLW2901 (as seen)
+            ladder = with_order(ladder, rung)
+        if rung.carrier.told and may_convert(rung, here):
+            rung = replace(rung, carrier=replace(rung.carrier, told=False))  # noqa: PLW2901
+            ladder = with_order(ladder, rung)
+        trigger = _said_of_target(ladder, rung, shown, here)
+        if trigger is None:
+            continue
+        if trigger is Trigger.TARGET_TOUCHED and not may_convert(rung, here):
+            if rung.carrier.told:
+                continue
+            ladder = with_order(ladder, replace(rung, carrier=replace(rung.carrier, told=True)))
+        events.append(Event(trigger, here.now_ms, Role.TAKE_PROFIT, rung.n))
+    return ladder, events
+
+
+def may_convert(rung: DeclaredOrder, here: Scene) -> bool:
+    """Tell whether a rung may be converted now: three times an hour, and amendments are left."""
+    if not may_amend(rung, here):
+        return False
+    recent = [at for at in rung.carrier.converted_ms if here.now_ms - at < HOUR_MS]
+    return len(recent) < carriers.MAX_CONVERSIONS
+
+
+def _said_of_target(
+    ladder: Ladder, rung: DeclaredOrder, shown: Order, here: Scene
+) -> Trigger | None:
+    market = known_exit_px(ladder, here.quote, here.now_ms)
+    if market is None or rung.price is None or in_flight(ladder, rung):
+        return None
+    match rung.carrier.phase:
+        case Phase.STOP:
+            if shown.type is OrderType.PAIR or shown.status is not OrderStatus.OPEN:
+                return None
+            whole = shown.leaves_qty == rung.qty
+            touched = whole and not ladder.direction.beyond(rung.price, market)
+            return Trigger.TARGET_TOUCHED if touched else None
+        case Phase.CONVERTING:
+            left = ladder.direction.beyond(rung.price, market) or not may_amend(rung, here)
+            return Trigger.TARGET_LEFT if left else None
+        case Phase.TARGET:
+            since = here.now_ms - rung.carrier.since_ms
+            behind = ladder.direction.beyond(touch_px(ladder, rung), market)
+            return Trigger.TARGET_LEFT if behind and since >= LEFT_AFTER_MS else None
+        case Phase.REARMING | Phase.FIRED | Phase.EXIT:
+            return None
+
+
+# ----------------------------------------------------------------------------------- endings
+
+
+def rung_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See targets that are hit, and limits that ended otherwise; of stops see `stop_resting`."""
+    events: list[Event] = []
+    for rung in ladder.rungs:
+        shown = ended(ladder, rung, here) if rung.working else None
+        if shown is None or shown.type in STOPS or rung.carrier.phase in LEAVING:
+            continue
+        at = here.now_ms
+        if shown.status is OrderStatus.FILLED:
+            ladder = mark_hit(ladder, rung.n)
+            events.append(Event(Trigger.RUNG_HIT, at, Role.TAKE_PROFIT, rung.n))
+        elif rung.qty:
+            by_person = shown.by_person and not rung.end_asked
+            reason = shown.status.value
+            event = Event(
+                *(Trigger.RUNG_ENDED, at, Role.TAKE_PROFIT, rung.n),
+                reason=reason,
+                by_person=by_person,
+            )
+            events.append(event)
+    return ladder, events
+
+
+def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See orders on their way out that ended with something left."""
+    events: list[Event] = []
+    for order in carriers.leaving(ladder):
+        shown = ended(ladder, order, here) if order.qty else None
+        if shown is None:
+            continue
+        refusal = shown.refusal or Refusal.OTHER
+        rejected = shown.status is OrderStatus.REJECTED
+        ladder = with_order(ladder, replace(order, refusals=order.refusals + 1))
+        event = Event(
+            *(Trigger.EXIT_ENDED, here.now_ms, order.role, order.n),
+            refusal=refusal if rejected else None,
+            reason=shown.status.value,
+        )
+        events.append(event)
+    return ladder, events
+
+
+# ------------------------------------------------------------------------------------- stops
+
+
+def stop_firing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See stops that have triggered before any fill of theirs is shown."""
+    events: list[Event] = []
+    for n, order in tuple(carriers.stops_of(ladder, here.orders)):
+        shown = carriers.shown(ladder, order, here.orders)
+        if shown is None or shown.status is not OrderStatus.TRIGGERED:
+            continue
+        if n != LOOSE:
+            ladder = with_order(ladder, carriers.with_phase(order, Phase.FIRED))
+        elif ladder.exit_since_ms is not None:
+            continue
+        ladder = replace(ladder, exit_since_ms=here.now_ms)
+        events.append(Event(Trigger.STOP_TRIGGERED, here.now_ms, Role.STOP_LOSS, n))
+    return ladder, events
+
+
+def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """Note whether every stop rests; see those that are gone, or looser than we set them."""
+    stop = ladder.stop
+    if stop is None or not ladder.held:
+        return ladder, []
+    ladder = _freed(ladder, here)
+    gone = list(_stops_gone(ladder, here))
+    if gone:
+        return _say_gone(replace(ladder, stop_seen=False), gone, here)
+    resting = resting_stop_px(ladder, here)
+    if resting is None:
+        return replace(ladder, stop_seen=False), []
+    if not ladder.stop_seen or ladder.stop_refusals:
+        ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
+    declared = stop.trigger_px or resting
+    if slot_in_flight(ladder, Role.STOP_LOSS):
+        return ladder, []
+    ours = declared in ladder.sent_stops and resting in ladder.sent_stops
+    if not ours or not ladder.direction.beyond(declared, resting):
+        return ladder, []
+    if is_behind(ladder, declared, here.quote, here.now_ms):
+        return ladder, []  # it cannot be set now: nothing to take a row for
+    return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, LOOSE)]
+
+
+def _freed(ladder: Ladder, here: Scene) -> Ladder:
+    """Free the places of stops whose end we asked for: an id is taken once.
+
+    They were folded into others; what may be wanted in their place again is another order.
+    """
+    waiting = [r for r in ladder.rungs if r.carrier.phase is Phase.STOP]
+    for order in (*waiting, *(() if ladder.stop is None else (ladder.stop,))):
+        if order.end_asked and ended(ladder, order, here) is not None:
+            ladder = with_order(ladder, carriers.anew(order))
+    return ladder
+
+
+def _stops_gone(ladder: Ladder, here: Scene) -> Iterator[tuple[int, Order]]:
+    """Yield what should rest as a stop and has ended without us, unfilled."""
+    converting = [r for r in ladder.rungs if r.carrier.phase is Phase.CONVERTING and r.qty]
+    named = (*carriers.stops_of(ladder, here.orders), *((r.n, r) for r in converting))
+    for n, order in named:
+        shown = ended(ladder, order, here)
+        if shown is not None and shown.type in STOPS and shown.status is not OrderStatus.FILLED:
+            yield n, shown
+
+
+def _say_gone(
+    ladder: Ladder, gone: list[tuple[int, Order]], here: Scene
+) -> tuple[Ladder, list[Event]]:
+    events: list[Event] = []
+    for n, shown in gone:
+        if shown.status is OrderStatus.REJECTED:
+            refusal = shown.refusal or Refusal.OTHER
+            ladder, event = count_refusal(ladder, Role.STOP_LOSS, n, refusal, here.now_ms)
+        else:
+            event = Event(
+                *(Trigger.STOP_ENDED, here.now_ms, Role.STOP_LOSS, n),
+                reason=shown.status.value,
+                by_person=shown.by_person,
+            )
+        events.append(event)
+    return ladder, events
+
+
+def stop_moved(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See a stop at a price that we never sent: a person set it there, for all of them."""
+    stop = ladder.stop
+    for _, order in carriers.stops_of(ladder, here.orders):
+        shown = carriers.shown(ladder, order, here.orders)
+        if shown is None or not shown.status.live or in_flight(ladder, order):
+            continue
+        price = shown.trigger_px
+        if stop is None or price in (None, stop.trigger_px) or price in ladder.sent_stops:
+            continue
+        event = Event(
+            *(Trigger.STOP_MOVED, here.now_ms, Role.STOP_LOSS, 1), by_person=True, price=price
+        )
+        return ladder, [event]
+    return ladder, []
+
+
+def rungs_moved(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See limits at a target that a person has cancelled, or moved to a price we never sent."""
+    events: list[Event] = []
+    for rung in ladder.rungs:
+        shown = carriers.shown(ladder, rung, here.orders)
+        if rung.carrier.phase is not Phase.TARGET or not rung.working or shown is None:
+            continue
+        if in_flight(ladder, rung) or shown.filled_qty != rung.order_filled_qty:
+            continue
+        cancelled = shown.status is OrderStatus.CANCELLED and shown.by_person
+        if cancelled and not rung.end_asked:
+            event = Event(
+                *(Trigger.RUNG_CANCELLED, here.now_ms, Role.TAKE_PROFIT, rung.n), by_person=True
+            )
+            events.append(event)
+    return ladder, events
+
+
+def exit_overdue(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See a triggered stop or an exit that has left something unfilled for 2 s."""
+    since = ladder.exit_since_ms
+    if not ladder.held or since is None or here.now_ms - since < CHASE_AFTER_MS:
+        return ladder, []
+    return ladder, [Event(Trigger.EXIT_OVERDUE, here.now_ms, Role.EXIT)]
+
+
+def exit_overdue_while_halted(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See the same of a triggered stop only: what else a halted ladder sells is nobody's plan."""
+    if not any(rung.qty and rung.carrier.phase in LEAVING for rung in ladder.rungs):
+        return ladder, []
+    return exit_overdue(ladder, here)

@@ -1,0 +1,92 @@
+"""What a venue without reduce-only should hold for a declared ladder, table by table."""
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from machines.words import OrderType, PlacePair, Role
+from tests.machines.scenario import Run
+from tests.machines.script import Step, parse
+
+PLAN = """
+long 0.5 @ 104000, 0.5 @ 103500
+stop 101500
+targets 105000, 106000, 107000, 108000
+{}
+> opened at 104500
+"""
+
+
+def opened(header: str = "per-rung exits") -> Run:
+    run = Run(parse("lower", PLAN.format(header)))
+    see(run, "opened at 104500")
+    return run
+
+
+def see(run: Run, *happens: str) -> list[str]:
+    return run.play_step(Step(0, happens, ()))
+
+
+def test_stops_when_entries_keep_filling_then_what_is_new_joins_one_that_rests() -> None:
+    run = opened()
+    see(run, "12s later", "market 103900", "fill entry 1 0.2")
+    told = [see(run, "1s later", "fill entry 1 0.1") for _ in range(3)]
+    assert [line[1:] for line in told] == [
+        [f"  amend stop 1 to {qty} @ 101500"] for qty in ("0.27", "0.37", "0.47")
+    ]
+    assert see(run, "4s later") == ["nothing"]
+    assert see(run, "1s later") == [
+        "  amend stop 1 to 0.425 @ 101500 (repair)",
+    ]
+    assert see(run, "1s later") == [
+        f"  amend stop {n} to 0.025 @ 101500 (repair)" for n in (2, 3, 4)
+    ]
+
+
+def test_stops_when_a_rung_must_be_split_off_then_it_waits_for_the_shrinking() -> None:
+    run = opened("instrument tick 0.1, step 0.01, min 0.01, notional 5\nper-rung exits")
+    told = see(run, "12s later", "market 103900", "fill entry 1 0.19", "end entry 2 cancelled")
+    assert told[-1] == "  place stop 1 0.19 @ 101500"
+    assert see(run, "1s later", "fill entry 1 0.01")[1:] == ["  amend stop 1 to 0.2 @ 101500"]
+    assert see(run, "5s later") == ["  amend stop 1 to 0.17 @ 101500 (repair)"]
+    assert see(run, "1s later") == [f"  place stop {n} 0.01 @ 101500 (repair)" for n in (2, 3, 4)]
+
+
+def test_limit_of_a_stop_when_placed_then_lies_half_a_percent_beyond_its_trigger() -> None:
+    run = opened()
+    see(run, "12s later", "market 103400", "fill entry 1")
+    order = run.book.order(Role.STOP_LOSS, 1)
+    assert (order.type, order.price) == (OrderType.STOP_LIMIT, Decimal("100992.5"))
+
+
+def test_pair_when_placed_then_its_target_leg_is_the_touched_rungs_limit() -> None:
+    run = opened("touch_slack 5\npairs of exits")
+    see(run, "12s later", "market 103400", "fill entry 1")
+    placed = [m for polled in run.polls for m in polled.done.mutations if m.role != "entry"]
+    assert all(isinstance(mutation, PlacePair) for mutation in placed)
+    legs = [m.target for m in placed if isinstance(m, PlacePair)]
+    assert [(leg.trigger_px, leg.price) for leg in legs] == [
+        (Decimal(px), Decimal(px) - Decimal("0.5")) for px in (105000, 106000, 107000, 108000)
+    ]
+
+
+@pytest.mark.parametrize(("amended", "rows"), [(19, ["R1"]), (20, ["R1"])])
+def test_amendments_when_only_the_reserve_is_left_then_no_target_takes_them(
+    amended: int, rows: list[str]
+) -> None:
+    run = opened()
+    see(run, "12s later", "market 103400", "fill entry 1", "fill entry 2")
+    ladder = run.ladder
+    assert ladder is not None
+    rungs = [replace(r, carrier=replace(r.carrier, amended=amended)) for r in ladder.rungs]
+    run.ladder = replace(ladder, rungs=tuple(rungs))
+    told = see(run, "1s later", "market 105000")
+    assert [line.split()[0] for line in told[:1]] == rows
+    assert len(told) == (2 if amended == 19 else 1)
+    # Break-even and exits may use what is left.
+    told = see(run, "1s later", "market 104000", "fill stop 4")
+    assert [line for line in told if "as exit" in line] == [
+        f"  amend tp {n} as exit to {qty} at market"
+        for n, qty in ((1, "0.85"), (2, "0.05"), (3, "0.05"))
+    ]
