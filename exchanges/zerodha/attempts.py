@@ -22,8 +22,8 @@ ENTRY_WINDOW_MS = 60_000
 EXIT_WINDOW_MS = 25_000
 DELIVERY_WINDOW_MS = 3_000
 """The broker refuses a twin of what is sold out of a holding: a naked position is worse."""
-LAG_MS = 60_000
-"""An accepted order may be missing from the book this long: eight seconds have been seen."""
+LAG_MS = 10_000
+"""An accepted order may be missing from the book this long at least: eight have been seen."""
 CLEAN_READS = 2
 
 
@@ -67,7 +67,7 @@ class Attempts:
         if attempt is None:
             return Again.SEND
         age_ms = now_ms - attempt.settled_ms
-        if attempt.order_id and age_ms < LAG_MS:
+        if attempt.order_id and age_ms < max(LAG_MS, self.window_ms(attempt.role)):
             return Again.DONE
         if age_ms < self.window_ms(attempt.role) or attempt.clean_reads < CLEAN_READS:
             return Again.WAIT

@@ -64,12 +64,22 @@ def test_placement_when_the_book_shows_it_then_it_is_closed() -> None:
     assert attempts.exits_qty("INFY", but="") == 0
 
 
-def test_placement_when_accepted_but_not_shown_then_it_is_done_for_a_minute() -> None:
-    attempts = unknown(order_id="199")
+@pytest.mark.parametrize(
+    ("product", "role", "seconds"),
+    [
+        (Product.MIS, Role.ENTRY, 60),
+        (Product.MIS, Role.STOP_LOSS, 25),
+        (Product.CNC, Role.STOP_LOSS, 10),
+    ],
+)
+def test_placement_when_accepted_but_not_shown_then_it_is_done_for_a_while(
+    product: Product, role: Role, seconds: int
+) -> None:
+    attempts = unknown(product, role, order_id="199")
     read_often(attempts, 60)
     assert attempts.order_id(TAG) == "199"
-    assert attempts.again(TAG, NOW + 59_999) is Again.DONE
-    assert attempts.again(TAG, NOW + 60_000) is Again.SEND
+    assert attempts.again(TAG, NOW + seconds * 1_000 - 1) is Again.DONE
+    assert attempts.again(TAG, NOW + seconds * 1_000) is Again.SEND
 
 
 def test_placement_when_refused_then_it_may_leave_at_once() -> None:

@@ -265,9 +265,9 @@ def test_import_when_the_ticker_is_not_used_then_no_twisted_is_loaded() -> None:
     assert ran.stdout == "[]\n"
 
 
-def test_import_when_the_venue_is_not_used_then_kiteconnect_is_not_loaded() -> None:
+def test_import_when_no_account_is_opened_then_kiteconnect_is_not_loaded() -> None:
     program = (
-        "import sys, controller.cli, exchanges.venue, exchanges.simulated\n"
+        "import sys, controller.cli, exchanges.simulated, exchanges.bybit, exchanges.zerodha\n"
         "print('kiteconnect' in sys.modules)\n"
     )
     ran = subprocess.run(
