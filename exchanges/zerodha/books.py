@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from exchanges.zerodha.instruments import Listing
 from exchanges.zerodha.parse import TWIN, Reading, is_live, name_orders
 from exchanges.zerodha.wire import WireOrder, WireTrade
 from machines.words import ZERO
@@ -29,6 +30,8 @@ class Books:
         """By client order id; twins by their own names."""
         self.by_id: dict[str, WireOrder] = {}
         """By Kite's."""
+        self._expected: dict[str, tuple[Decimal, int]] = {}
+        """By Kite's ids: quantities asked for that the book does not show, and until when."""
         self._day = ""
         self._uneven_since_ms: int | None = None
         self._behind_since_ms: dict[str, int] = {}
@@ -76,25 +79,39 @@ class Books:
         self.names = name_orders(orders, given)
         self.by_id = {order.order_id: order for order in orders}
         self.orders = {name: self.by_id[order_id] for order_id, name in self.names.items()}
+        self._expected = {
+            order_id: expected
+            for order_id, expected in self._expected.items()
+            if order_id in self.by_id and self.by_id[order_id].quantity != expected[0]
+        }
+
+    def expect(self, order_id: str, qty: Decimal, until_ms: int) -> None:
+        """Note that an order may have become as large as this, whatever the book says."""
+        self._expected[order_id] = qty, until_ms
 
     @property
     def tags(self) -> set[str]:
         """Return every tag in the book."""
         return {name.partition(TWIN)[0] for name in self.names.values()}
 
-    def on_sale(self, exchange: str, tradingsymbol: str, product: str, side: str) -> Decimal:
+    def on_sale(self, listing: Listing, product: str, side: str, now_ms: int) -> Decimal:
         """Return what live orders of a side may still trade, whosever they are."""
         return sum(
             (
-                order.quantity - order.filled_quantity
+                max(order.quantity, self._expected_qty(order, now_ms)) - order.filled_quantity
                 for order in self.by_id.values()
                 if is_live(order)
                 and order.transaction_type == side
                 and order.product == product
-                and (order.exchange, order.tradingsymbol) == (exchange, tradingsymbol)
+                and (order.exchange, order.tradingsymbol)
+                == (listing.exchange, listing.tradingsymbol)
             ),
             ZERO,
         )
+
+    def _expected_qty(self, order: WireOrder, now_ms: int) -> Decimal:
+        qty, until_ms = self._expected.get(order.order_id, (ZERO, 0))
+        return qty if now_ms < until_ms else ZERO
 
 
 def _goes_back(before: Mapping[str, WireOrder], orders: Sequence[WireOrder]) -> str:

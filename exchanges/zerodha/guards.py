@@ -75,9 +75,8 @@ class Guard:
         if isinstance(asked, PlaceOrder) and asked.side.name != side:
             text = f"{name}: {asked.side.value} would add to what is held"
             raise Unsendable(Refusal.INVALID, text)
-        place = (listing.exchange, listing.tradingsymbol, self._product.value)
         unseen = self._attempts.exits_qty(listing.symbol, but=asked.client_order_id)
-        going = self._books.on_sale(*place, side) + unseen
+        going = unseen + self._books.on_sale(listing, self._product.value, side, self._now_ms())
         # A pair blocks nothing, but it would sell: of a derivative it could open the other way.
         going += self._pairs.waiting_qty(listing.symbol)
         if going + more > abs(view.net_qty):

@@ -28,6 +28,7 @@ from machines.words import (
 )
 
 DONE = Outcome(OutcomeKind.ALREADY_DONE)
+_NOT_DONE = (OutcomeKind.REFUSED, OutcomeKind.BUSY)
 _FRESH_MS = 15_000
 """An older price is unknown (SPEC): Kite judges both legs by the one we send."""
 
@@ -75,7 +76,7 @@ class PairSender:
         bound = self._pairs.intend(name, listing.symbol, pair, self._now_ms())
         sent = await self._client.write(lambda session: session.place_gtt(**fields), urgent=True)
         outcome = sent.verdict.outcome
-        if outcome.kind in (OutcomeKind.REFUSED, OutcomeKind.BUSY):
+        if outcome.kind in _NOT_DONE:
             self._attempts.drop(name)
             self._pairs.forget(name)
             return outcome
@@ -110,6 +111,9 @@ class PairSender:
         sent = await self._client.write(
             lambda session: session.modify_gtt(trigger_id=number, **fields), urgent=True
         )
+        if bound is not None and sent.verdict.outcome.kind in _NOT_DONE:
+            bound.was, bound.pair = None, now
+            self._pairs.keep()
         return sent.verdict.outcome
 
     async def cancel(self, asked: CancelOrder, number: int) -> Outcome:

@@ -140,15 +140,24 @@ class Pairs:
         return gtt.id, _pair(gtt)
 
     def waiting_qty(self, symbol: str) -> Decimal:
-        """Return what a symbol's waiting pairs would sell if all fired."""
+        """Return what a symbol's waiting pairs would sell if all fired, twins included.
+
+        One that was changed counts as the larger of what it shows and what was asked for.
+        """
+        names = [name for name, bound in self._memory.pairs.items() if bound.symbol == symbol]
+        names += [name for name in self._twins if self._own(name).symbol == symbol]
         return sum(
             (
-                found[1].qty
-                for name, bound in self._memory.pairs.items()
-                if bound.symbol == symbol and (found := self.active(name)) is not None
+                max(found[1].qty, self._own(name).pair.qty)
+                for name in names
+                if (found := self.active(name)) is not None
             ),
             ZERO,
         )
+
+    def _own(self, name: str) -> Bound:
+        """Return what was asked for under a name, or under the name that it is a twin of."""
+        return self._memory.pairs[name.partition(TWIN)[0]]
 
     def bound(self, name: str) -> Bound | None:
         """Return what was asked for under a name."""
@@ -178,7 +187,7 @@ class Pairs:
         """
         found: list[Order] = []
         for name, number in self._twins.items():
-            bound = self._memory.pairs[name.partition(TWIN)[0]]
+            bound = self._own(name)
             if bound.symbol == symbol:
                 found.append(_order(name, number, bound.pair, bound, "active"))
         for name, bound in self._memory.pairs.items():

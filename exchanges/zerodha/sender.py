@@ -39,7 +39,6 @@ from machines.words import (
 DONE = Outcome(OutcomeKind.ALREADY_DONE)
 _LAG_MS = 10_000
 """The book may show an order unchanged this long after a change was accepted."""
-_CHANGING = ("MODIFY VALIDATION PENDING", "MODIFY PENDING", "CANCEL PENDING")
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -135,6 +134,9 @@ class Sender:
         )
         if sent.verdict.outcome.kind is OutcomeKind.ACCEPTED:
             self._changes[order_id] = _Change(fields, self._now_ms())
+        if sent.verdict.outcome.kind not in (OutcomeKind.REFUSED, OutcomeKind.BUSY):
+            until_ms = self._now_ms() + self._attempts.window_ms(asked.role)
+            self._books.expect(order_id, asked.qty, until_ms)
         if sent.verdict.reread:
             return await self._reread_modify(asked, order_id, listing)
         return sent.verdict.outcome

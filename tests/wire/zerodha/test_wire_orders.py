@@ -144,6 +144,17 @@ async def test_exit_when_two_leave_at_once_then_the_book_is_not_needed_to_count(
     assert second.refusal is Refusal.OVERSELL
 
 
+async def test_exit_when_a_growth_is_not_shown_yet_then_it_counts_all_the_same(rig: Rig) -> None:
+    await rig.bought(100)
+    await rig.one(rig.stop(STOP, 50))
+    await rig.snapshot()
+    first, second = await rig.send(rig.amend(STOP, 85), rig.stop("ladder0001t2g1", 50))
+    assert first.kind is ACCEPTED
+    assert second.refusal is Refusal.OVERSELL
+    await rig.snapshot()
+    assert (await rig.one(rig.stop("ladder0001t2g1", 15))).kind is ACCEPTED
+
+
 async def test_exit_when_nothing_is_held_then_refused_here(rig: Rig) -> None:
     await rig.snapshot()
     outcome = await rig.one(rig.stop(STOP, 1))

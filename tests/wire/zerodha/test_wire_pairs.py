@@ -140,6 +140,17 @@ async def test_pair_when_moved_then_replaced_whole_in_one_request(rig: Rig) -> N
     assert not order.by_person
 
 
+async def test_pair_when_a_growth_is_not_shown_yet_then_it_counts_all_the_same(rig: Rig) -> None:
+    await rig.one(pair(rig, qty=50))
+    await rig.snapshot()
+    first, second = await rig.send(amend(rig, 85), pair(rig, TWO, 50))
+    assert first.kind is K.ACCEPTED
+    assert second.refusal is Refusal.OVERSELL
+    await rig.snapshot()
+    assert (await rig.one(amend(rig, 100, "1499"))).kind is K.REFUSED  # too near: it stays 85
+    assert (await rig.one(pair(rig, TWO, 15))).kind is K.ACCEPTED
+
+
 async def test_pair_when_its_trigger_is_too_near_then_refused_by_name(rig: Rig) -> None:
     await rig.one(pair(rig))
     await rig.snapshot()
