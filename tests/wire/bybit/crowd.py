@@ -23,11 +23,13 @@ from machines.planning import Setting, open_ladder
 from machines.spec import EntrySpec, LadderSpec, Price
 from machines.words import Direction, Event, Fill, Instrument, Key, Mutation, Trigger, View
 from tests.wire.bybit.desk import settings
+from tests.wire.bybit.queries import EXECUTIONS, HISTORY, POSITIONS, REALTIME
 from tests.wire.bybit.rules import Rules
 from tests.wire.bybit.server import Loopback
 
 TICK, STEP = Decimal("0.01"), Decimal("0.01")
 START = Decimal(100)
+LAGGING = (REALTIME, HISTORY, EXECUTIONS, POSITIONS)
 
 
 class Clock:
@@ -181,12 +183,15 @@ class Crowd:
                 self.refusals.append(f"{outcome.refusal.value}: {outcome.text}")
         return bool(sends)
 
-    async def round(self, step: float, polls: int = 2) -> None:
+    async def round(self, step: float, polls: int = 2, *, lagging: bool = False) -> None:
         """Let prices walk, time pass and the ladders be looked after."""
         for key in self.ladders:
             last = self.loopback.exchange.last(key.symbol)
             to = last * Decimal(repr(1 + self._random.gauss(0, step))) // TICK * TICK
             self.loopback.exchange.move(key.symbol, max(to, TICK))
+        self.loopback.exchange.lag_ms = {
+            path: self._random.choice((0, 0, 100, 2_000)) if lagging else 0 for path in LAGGING
+        }
         for _ in range(polls):
             self.clock.turn(1_500)
             await self.poll()

@@ -18,7 +18,7 @@ from tests.wire.bybit.server import Loopback
 RATE = 0.05
 """Of each class, of all requests."""
 LATENCY_S = 0.05
-TOGETHER = 4
+TOGETHER = 2
 """Classes of fault at work at one time: with all of them no read would ever be whole."""
 
 
@@ -32,7 +32,7 @@ async def live(loopback: Loopback, clock: Clock, seed: int, rounds: int) -> Crow
             first = n * TOGETHER
             chosen = {wrongs[(first + k) % len(wrongs)] for k in range(TOGETHER)}
             loopback.faults.rates = dict.fromkeys(chosen, RATE)
-            await crowd.round(step=0.006)
+            await crowd.round(step=0.006, lagging=True)
     loopback.faults.rates = {}
     for _ in range(4):
         await crowd.round(step=0.002, polls=4)
