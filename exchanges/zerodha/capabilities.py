@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from exchanges.zerodha.attempts import DELIVERY_WINDOW_MS, EXIT_WINDOW_MS
 from exchanges.zerodha.instruments import Product
+from exchanges.zerodha.modifications import MOST
 from exchanges.zerodha.settings import Scheme
 from machines.words import ZERO, Capabilities, ExitStyle
 
@@ -27,6 +28,8 @@ def capabilities(product: Product, scheme: Scheme) -> Capabilities:
         stop_market=False,
         amend_type=scheme is not Scheme.C,
         day_orders=True,
+        # A GTT may be replaced as often as wanted.
+        max_amendments=None if pairs else MOST,
         pair_gap=PAIR_GAP if pairs else ZERO,
         be_slippage=BE_SLIPPAGE,
         window_ms=DELIVERY_WINDOW_MS if product is Product.CNC else EXIT_WINDOW_MS,
