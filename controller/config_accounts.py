@@ -14,6 +14,14 @@ from pathlib import Path
 
 import msgspec
 
+from controller.config_live import (
+    BYBIT_POLL_MS,
+    ZERODHA_POLL_MS,
+    LiveAccount,
+    live_poll_ms,
+    read_bybit,
+    read_zerodha,
+)
 from controller.config_table import Table
 from controller.config_values import (
     Unquoted,
@@ -93,6 +101,8 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     faults: Faults = Faults()
     seed: int = 0
     poll_ms: int | None = 12_000
+    live: LiveAccount | None = None
+    """What a real venue's account is made of; None for a simulated one."""
 
 
 def read_accounts(
@@ -116,10 +126,42 @@ def read_accounts(
             f"{state.stem}.{name}.venue.db" if found else f"{state.stem}.venue.db"
         )
         default = AccountSettings(name=name, book=book, poll_ms=default_poll_ms)
-        found[name] = _read_account(default, account, base_dir, env)
-    _check_books(found, tables, state)
-    _check_speeds(found, tables)
+        if account.raw.get("venue") in _LIVE:
+            found[name] = _read_live(name, account, base_dir, state)
+        else:
+            found[name] = _read_account(default, account, base_dir, env)
+    _check_apart(found, tables)
+    simulated = {name: settings for name, settings in found.items() if settings.live is None}
+    _check_books(simulated, tables, state)
+    _check_speeds(simulated, tables)
     return found
+
+
+_LIVE = (VenueName.BYBIT, VenueName.ZERODHA)
+
+
+def _read_live(name: str, table: Table, base_dir: Path, state: Path) -> AccountSettings:
+    bybit = table.need("venue", choice(VenueName), "") is VenueName.BYBIT
+    settings = AccountSettings(
+        name=name,
+        venue=VenueName.BYBIT if bybit else VenueName.ZERODHA,
+        poll_ms=table.read("poll", live_poll_ms, BYBIT_POLL_MS if bybit else ZERODHA_POLL_MS),
+        live=read_bybit(table) if bybit else read_zerodha(table, name, base_dir, state),
+    )
+    table.close()
+    return settings
+
+
+def _check_apart(accounts: Mapping[str, AccountSettings], tables: Mapping[str, Table]) -> None:
+    """Refuse real venues beside feeds: those keep the feeds' time, these their own."""
+    live = [name for name, settings in accounts.items() if settings.live is not None]
+    for name, settings in accounts.items():
+        if live and settings.live is None and tables[name].sound("venue"):
+            tables[name].fault(
+                "venue",
+                f"accounts.{live[0]} is at a real venue; a feed and a real venue never share a "
+                "process: run them apart",
+            )
 
 
 def _check_books(
@@ -150,7 +192,7 @@ def _read_account(
 ) -> AccountSettings:
     settings = AccountSettings(
         name=default.name,
-        venue=table.need("venue", choice(VenueName, _LATER_VENUES), 'allowed today: "simulated"')
+        venue=table.need("venue", choice(VenueName), f"allowed: {listed(VenueName)}")
         or default.venue,
         exits=table.read("exits", choice(ExitStyle, _LATER_EXITS), default.exits),
         oversell=table.read("oversell", choice(Oversell, {Oversell.SHORT: 3}), default.oversell),
@@ -193,7 +235,6 @@ def _check_symbols(table: Table) -> None:
         table.fault("instruments", "missing; at least one symbol, like { BTCUSDT = { tick = … } }")
 
 
-_LATER_VENUES = {VenueName.BYBIT: 5, VenueName.ZERODHA: 5}
 _LATER_EXITS = {ExitStyle.PER_RUNG: 3, ExitStyle.PAIRS: 3}
 _LATER_PRODUCTS = {Product.MIS: 3, Product.NRML: 3}
 

@@ -183,6 +183,8 @@ def _find_instrument(
     if symbol is None:
         return None
     settings = accounts[account]
+    if settings.live is not None:  # the venue alone knows what it trades
+        return None
     if symbol not in settings.instruments and symbol not in settings.feeds:
         table.fault(
             "symbol",

@@ -73,20 +73,32 @@ class BybitSettings(msgspec.Struct, frozen=True, kw_only=True):
 def check(settings: BybitSettings) -> None:
     """Refuse settings under which nothing may be sent. *Raises*: InvalidSpec with every fault."""
     where = f"account {settings.account}"
+    environment = settings.environment
     faults = [
-        f"{where}: url: {fault}" for fault in _faults(settings, settings.http, "https", "api")
+        *(f"{where}: url: {fault}" for fault in url_faults(environment, settings.http)),
+        *(
+            f"{where}: stream_url: {fault}"
+            for fault in stream_faults(environment, settings.private_stream)
+        ),
     ]
-    stream = settings.private_stream
-    faults += [
-        f"{where}: stream_url: {fault}" for fault in _faults(settings, stream, "wss", "stream")
-    ]
-    if not stream.endswith("/private"):
-        faults.append(f"{where}: stream_url: {stream!r} must end in /private")
     if faults:
         raise InvalidSpec(faults)
 
 
-def _faults(settings: BybitSettings, url: str, scheme: str, service: str) -> list[str]:
+def url_faults(environment: Environment, url: str) -> list[str]:
+    """Say why requests of an environment may not go to ``url``; empty when they may."""
+    return _faults(environment, url, "https", "api")
+
+
+def stream_faults(environment: Environment, url: str) -> list[str]:
+    """Say why the private stream of an environment may not be at ``url``; empty when it may."""
+    faults = _faults(environment, url, "wss", "stream")
+    if not url.endswith("/private"):
+        faults.append(f"{url!r} must end in /private")
+    return faults
+
+
+def _faults(environment: Environment, url: str, scheme: str, service: str) -> list[str]:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -100,14 +112,14 @@ def _faults(settings: BybitSettings, url: str, scheme: str, service: str) -> lis
         if parts.scheme in (scheme, scheme.removesuffix("s")):
             return []
         return [f"{url!r} must begin with {scheme.removesuffix('s')}://"]
-    wanted = service + _SUFFIX[settings.environment]
+    wanted = service + _SUFFIX[environment]
     if parts.scheme != scheme:
         return [f"{url!r} must begin with {scheme}:// (http:// and ws:// on this machine only)"]
     name, _, domain = host.partition(".")
     if domain not in _DOMAINS:
         return [f"{host!r} is neither Bybit's nor this machine"]
     if name != wanted:
-        return [f"{host!r} is not {settings.environment.value}: that is {wanted}.{domain}"]
+        return [f"{host!r} is not {environment.value}: that is {wanted}.{domain}"]
     return []
 
 
@@ -119,3 +131,8 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_loopback_url(url: str | None) -> bool:
+    """Tell whether an address that was found sound is on this machine; None is the venue's own."""
+    return url is not None and is_loopback(urlsplit(url).hostname or "")

@@ -154,7 +154,7 @@ VALUES: list[tuple[str, str, str]] = [
     ('"4%"]', '"4%"]\nnot_before = "2035-01-01T00:00Z"', "the feed of BTC ends earlier, at 2025-0"),
     ('"4%"]', '"4%"]\nnot_before = 2025-06-01', "a time in UTC is expected, in quotes, like "),
     ('"4%"]', '"4%"]\nmirrors = [{ account = "b", ratio = "1" }]', "not built yet (step 4)"),
-    (VENUE, 'venue = "bybit"', 'accounts.paper.venue = "bybit": not built yet (step 5); allowed'),
+    (VENUE, 'venue = "bybit"', "job.toml: accounts.paper.key: missing; where a secret is, like"),
     (VENUE, VENUE + '\nexits = "pairs"', "not built yet (step 3); allowed today: "),
     (VENUE, VENUE + '\nfaults = { late = "5" }', 'accounts.paper.faults.late = "5": must be like'),
     (VENUE, VENUE + '\nacts = "none"', 'accounts.paper.acts = "none": there is no file none'),

@@ -173,8 +173,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
 
 LATER: list[tuple[str, str]] = [
     ("[controller]\nenhanced_tp_sl = false\n" + PLAN, "step 4"),
-    (PLAN.replace('"simulated"', '"bybit"'), "step 5"),
-    (PLAN.replace('"simulated"', '"zerodha"'), "step 5"),
     (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
     (PLAN.replace('"simulated"', '"simulated"\nexits = "per-rung"'), "step 3"),
     (PLAN.replace('"simulated"', '"simulated"\nexits = "pairs"'), "step 3"),
