@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from controller import app, journal
-from controller.accounts import Account, build_accounts
+from controller.accounts import Account, build_accounts, with_book
 from controller.config import Config, parse
 from controller.journal import Journal, Record
 from controller.keeper import Keeper, Kept
@@ -204,9 +204,11 @@ async def come_to_rest(judge: Judge, keeper: Keeper) -> None:
         await keeper.settle(now_ms)
 
 
-def run_day(config: Config) -> tuple[Judge, Keeper, list[Record]]:
-    """Run a day with the judge beside it."""
+def run_day(config: Config, *, on_file: bool = False) -> tuple[Judge, Keeper, list[Record]]:
+    """Run a day with the judge beside it; ``on_file`` from where a venue's file was left."""
     accounts = build_accounts(config)
+    if on_file:
+        accounts = {name: with_book(account) for name, account in accounts.items()}
     book = Journal(config.controller.state)
     desks, _ = app.open_desks(config, accounts, book)
     judge = Judge(accounts["paper"])
@@ -219,6 +221,7 @@ def run_day(config: Config) -> tuple[Judge, Keeper, list[Record]]:
         anyio.run(come_to_rest, judge, keeper)
     finally:
         book.close()
+        accounts["paper"].venue.close()
     return judge, keeper, list(journal.read(config.controller.state))
 
 

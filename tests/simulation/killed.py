@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-from msgspec.structs import replace
 
 from controller import app
 from controller.accounts import build_accounts, with_book
 from controller.config import load
 from controller.journal import Draft, Journal
-from exchanges.simulated import SimulatedVenue
+from exchanges.simulated import FaultyVenue, SimulatedVenue
 from machines.words import Mutation, Outcome, Snapshot
 
 
@@ -69,6 +68,34 @@ class MortalVenue(SimulatedVenue):
         return found
 
 
+class MortalFaultyVenue(FaultyVenue):
+    """The same behind a bad line; what is under way when its client dies never arrives."""
+
+    fate: Fate
+
+    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        self.fate.pass_by()
+        outcomes = await super().send(mutations)
+        self.fate.pass_by()
+        return outcomes
+
+    async def snapshot(self, since_ms: int) -> Snapshot:
+        found = await super().snapshot(since_ms)
+        self.fate.pass_by()
+        return found
+
+
+def make_mortal(venue: SimulatedVenue | FaultyVenue, fate: Fate) -> None:
+    """Let the process die around what this venue is asked."""
+    if isinstance(venue, SimulatedVenue):
+        venue.__class__ = MortalVenue
+        assert isinstance(venue, MortalVenue)
+    else:
+        venue.__class__ = MortalFaultyVenue
+        assert isinstance(venue, MortalFaultyVenue)
+    venue.fate = fate
+
+
 def run(path: Path, dies_at: int) -> int:
     """Run from where the files were left; return how many moments there were."""
     config = load(path)
@@ -77,11 +104,7 @@ def run(path: Path, dies_at: int) -> int:
     journal = MortalJournal(config.controller.state, fate)
     for name, begun in accounts.items():
         account = accounts[name] = with_book(begun)
-        assert isinstance(account.venue, SimulatedVenue)
-        account.venue.__class__ = MortalVenue
-        assert isinstance(account.venue, MortalVenue)
-        account.venue.fate = fate
-        accounts[name] = replace(account, venue=account.venue)
+        make_mortal(account.venue, fate)
     desks, _ = app.open_desks(config, accounts, journal)
     assert anyio.run(app.drive, config, desks)
     journal.close()
