@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from machines.flights import slot_in_flight
 from machines.ladder import (
     DeclaredOrder,
     Doubt,
@@ -82,7 +83,7 @@ def stop_moved(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the stop at a price that we never sent: a person set it there."""
     stop = ladder.stop
     resting = resting_stop_px(ladder, here)
-    if stop is None or resting is None or _in_flight(ladder, stop.role, stop.n):
+    if stop is None or resting is None or slot_in_flight(ladder, Role.STOP_LOSS):
         return ladder, []
     if resting == stop.trigger_px or resting in ladder.sent_stops:
         return ladder, []
