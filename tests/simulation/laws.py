@@ -139,7 +139,9 @@ def ended_is_final(_: Setup, __: Ladder, done: Advance, seen: Venue) -> str:
 
 
 def stop_only_tightens(_: Setup, before: Ladder, done: Advance, __: Venue) -> str:
-    """S7: the declared stop moves only toward profit."""
+    """S7: the declared stop moves only toward profit, unless a person says otherwise."""
+    if any(taken.event.by_person for taken in done.taken):
+        return ""
     old, new = before.stop, done.ladder.stop
     if old is None or new is None or old.trigger_px is None or new.trigger_px is None:
         return ""
@@ -186,18 +188,23 @@ AT_A_POLL: dict[str, Callable[[Setup, Ladder, Advance, Venue], str]] = {
 
 
 def stop_rests_tighter(setup: Setup, before: Venue, after: Venue) -> str:
-    """S7: the stop at the venue moves only toward profit."""
-    for old in _stops(before):
+    """S7: the stop at the venue moves only toward profit.
+
+    What a person has set after our request was decided on, that request cannot know.
+    """
+    for old in _stops(before, by_person=False):
         for new in _stops(after):
             if setup.direction.beyond(old[1], new[1]) and old[0] == new[0]:
                 return f"the resting stop goes from {old[1]} to {new[1]}"
     return ""
 
 
-def _stops(venue: Venue) -> list[tuple[str, Decimal]]:
-    found = [("", venue.stop.trigger_px)] if venue.stop is not None else []
+def _stops(venue: Venue, by_person: bool = True) -> list[tuple[str, Decimal]]:
+    found: list[tuple[str, Decimal]] = []
+    if venue.stop is not None and (by_person or not venue.stop.by_person):
+        found.append(("", venue.stop.trigger_px))
     for order in venue.live:
-        if order.trigger_px is not None:
+        if order.trigger_px is not None and (by_person or not order.by_person):
             found.append((order.client_order_id, order.trigger_px))
     return found
 

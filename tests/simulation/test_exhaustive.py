@@ -14,6 +14,7 @@ from tests.simulation.search import Found, Search
 from tests.simulation.tiny import Setup
 
 SHORT = Direction.SHORT
+PERSONS = ("cancel", "tighten", "close")
 EXPLORED = (
     (Setup("one-entry", entries=(1,), faults=1, crashes=1, reads=1, elapses=1), 100_000),
     (
@@ -23,6 +24,7 @@ EXPLORED = (
         ),
         130_000,
     ),
+    (Setup("one-entry-and-a-person", entries=(1,), faults=1, outside=1, acts=PERSONS), 15_000),
     (Setup("two-entries-and-a-crash", entries=(1, 1), crashes=1, elapses=1), 80_000),
 )  # fmt: skip
 """What every test run explores, and the states that it has at least."""
@@ -35,6 +37,11 @@ PROVED = (
     Setup(
         "one-entry-and-an-act-of-the-venue",
         SHORT, False, entries=(1,), faults=1, crashes=1, moves=1, outside=1, elapses=1,
+    ),
+    Setup("two-rungs-and-a-person", entries=(2,), outside=1, acts=PERSONS),
+    Setup(
+        "one-entry-and-a-person-conditional",
+        position_stop=False, entries=(1,), faults=1, crashes=1, outside=1, elapses=1, acts=PERSONS,
     ),
     Setup("one-entry-two-faults", entries=(1,), faults=2, crashes=1, reads=1, moves=1),
 )  # fmt: skip

@@ -236,8 +236,38 @@ def ends(setup: Setup, venue: Venue) -> Iterator[tuple[str, Venue]]:
         yield "the position's stop vanishes", replace(venue, stop=None)
 
 
-ACTS = {"end": ends}
-"""What others may do. Persons' acts join here."""
+def cancels(setup: Setup, venue: Venue) -> Iterator[tuple[str, Venue]]:
+    """Let a person cancel an order of ours."""
+    for order in venue.live:
+        dead = replace(order, status=OrderStatus.CANCELLED, by_person=True)
+        orders = tuple(dead if old is order else old for old in venue.orders)
+        yield f"a person cancels {order.client_order_id}", replace(venue, orders=orders)
+
+
+def tightens(setup: Setup, venue: Venue) -> Iterator[tuple[str, Venue]]:
+    """Let a person move the stop toward profit, to a price that we never send."""
+    px = setup.px(STOP_AT + 1)
+    what = f"a person moves the stop to {px}"
+    if venue.stop is not None and setup.direction.beyond(px, venue.stop.trigger_px):
+        yield what, replace(venue, stop=PositionStop(px, by_person=True))
+    for order in venue.live:
+        rests = order.status is OrderStatus.OPEN and order.trigger_px is not None
+        if rests and setup.direction.beyond(px, order.trigger_px or px):
+            after = replace(order, trigger_px=px, by_person=True)
+            orders = tuple(after if old is order else old for old in venue.orders)
+            yield what, replace(venue, orders=orders)
+
+
+def closes(setup: Setup, venue: Venue) -> Iterator[tuple[str, Venue]]:
+    """Let a person close a part of the position, or all of it."""
+    for qty in sorted({min(ONE, venue.held), venue.held} - {ZERO}):
+        book = thaw(setup, venue)
+        book.others(qty, None, NOW_MS, grows=False, shown=False)
+        yield f"a person closes {plain(qty)}", freeze(book, venue)
+
+
+ACTS = {"end": ends, "cancel": cancels, "tighten": tightens, "close": closes}
+"""What others may do."""
 
 
 def known(ladder: Ladder, order: Order) -> bool:
