@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any, cast
 
 from exchanges.secrets import Secret
 from exchanges.zerodha.instruments import Product
@@ -22,6 +23,7 @@ from machines.words import (
     Snapshot,
     View,
 )
+from tests.wire.zerodha.faults import WRITES, Fault
 from tests.wire.zerodha.server import KEY, TOKEN, Venue
 
 D = Decimal
@@ -59,6 +61,14 @@ class Rig:
         """Read everything a second later: the windows of the reads are free again."""
         self.wire.clock.jump(1_001)
         return await self.venue.snapshot(0)
+
+    def spoil(self, fault: Fault, pattern: str = WRITES, *, times: int = 1, skip: int = 0) -> None:
+        """Let a request go wrong; of one that hangs, lose patience soon."""
+        self.wire.faults.plan(fault, pattern, times=times, skip=skip)
+        if fault in (Fault.HANG, Fault.APPLIED_HANG):
+            client = self.venue.client
+            for session in (client._reads, client._writes):
+                cast("Any", session).timeout = (1.0, 0.4)
 
     async def view(self, symbol: str = SYMBOL) -> View:
         return (await self.snapshot()).views[self.venue.key_for(symbol, "", "long")]

@@ -215,7 +215,7 @@ async def test_entry_when_after_the_cut_off_then_it_never_leaves(rig: Rig) -> No
 
 async def test_exit_when_barred_then_entries_wait_and_exits_do_not(rig: Rig) -> None:
     await rig.bought(100)
-    rig.wire.faults.plan(Fault.PERMISSION_403, "POST /orders")
+    rig.spoil(Fault.PERMISSION_403, "POST /orders")
     entry = rig.place("ladder0002e1g1", 10, price="1490")
     assert (await rig.one(entry)).kind is OutcomeKind.REFUSED
     before = len(rig.wire.writes())

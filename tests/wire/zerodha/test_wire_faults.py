@@ -5,7 +5,6 @@ from decimal import Decimal
 import pytest
 
 from exchanges.errors import VenueUnavailable
-from exchanges.zerodha import sdk
 from machines.words import OrderStatus, OrderType, OutcomeKind, Refusal
 from tests.wire.zerodha.faults import Fault
 from tests.wire.zerodha.rig import Rig
@@ -15,13 +14,6 @@ K = OutcomeKind
 D = Decimal
 SECOND = 1_000
 POST, PUT, DELETE = "POST /orders", "PUT /orders", "DELETE /orders"
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lose patience with a silent server at once: only loopback is that fast."""
-    monkeypatch.setattr(sdk, "READ_S", 0.25)
-    monkeypatch.setattr(sdk, "WRITE_S", 0.25)
 
 
 def tickets(rig: Rig, tag: str) -> int:
@@ -47,7 +39,7 @@ async def test_placement_when_it_landed_whatever_was_said_then_it_is_found_and_n
     rig: Rig, fault: Fault
 ) -> None:
     await rig.snapshot()
-    rig.wire.faults.plan(fault, POST)
+    rig.spoil(fault, POST)
     assert (await rig.one(rig.place(ENTRY, 100, price="1490"))).kind is K.ACCEPTED
     for _ in range(3):
         await rig.snapshot()
@@ -60,7 +52,7 @@ async def test_placement_when_it_did_not_land_then_it_says_what_is_known(
     rig: Rig, fault: Fault, kind: OutcomeKind
 ) -> None:
     await rig.snapshot()
-    rig.wire.faults.plan(fault, POST)
+    rig.spoil(fault, POST)
     assert (await rig.one(rig.place(ENTRY, 100, price="1490"))).kind is kind
     assert tickets(rig, ENTRY) == 0
 
@@ -70,7 +62,7 @@ async def test_placement_when_unknown_then_it_leaves_again_only_after_its_window
     rig: Rig, fault: Fault
 ) -> None:
     await rig.bought(100)
-    rig.wire.faults.plan(fault, POST)
+    rig.spoil(fault, POST)
     assert (await rig.one(rig.stop(STOP, 85))).kind in (K.UNSURE, K.MALFORMED)
     before = len(rig.wire.writes())
     for _ in range(20):
@@ -90,7 +82,7 @@ async def test_placement_when_an_old_copy_answers_the_second_look_then_it_is_not
     await rig.one(rig.stop(STOP, 85))
     await rig.snapshot()
     rig.wire.routes.stale = []
-    rig.wire.faults.plan(Fault.RESET, POST)
+    rig.spoil(Fault.RESET, POST)
     assert (await rig.one(rig.stop("ladder0001t2g1", 15))).kind is K.UNSURE
     assert (await rig.one(rig.stop(STOP, 85))).kind is K.ALREADY_DONE
     with pytest.raises(VenueUnavailable, match="has lost order"):
@@ -99,7 +91,7 @@ async def test_placement_when_an_old_copy_answers_the_second_look_then_it_is_not
 
 async def test_placement_when_unknown_then_its_quantity_counts_as_on_sale(rig: Rig) -> None:
     await rig.bought(100)
-    rig.wire.faults.plan(Fault.RESET, POST)
+    rig.spoil(Fault.RESET, POST)
     await rig.one(rig.stop(STOP, 85))
     await rig.snapshot()
     assert (await rig.one(rig.stop("ladder0001t2g1", 16))).refusal is Refusal.OVERSELL
@@ -119,7 +111,7 @@ async def test_placement_when_the_book_lags_then_it_is_not_repeated(rig: Rig) ->
 
 async def test_twin_when_the_broker_doubles_an_order_then_it_is_set_apart(rig: Rig) -> None:
     await rig.snapshot()
-    rig.wire.faults.plan(Fault.TWIN, POST)
+    rig.spoil(Fault.TWIN, POST)
     await rig.one(rig.place(ENTRY, 100, price="1490"))
     names = [order.client_order_id for order in (await rig.view()).orders]
     assert names == [ENTRY, f"{ENTRY}~2"]
@@ -146,7 +138,7 @@ async def test_order_when_stuck_before_the_exchange_then_it_is_live_and_left_alo
     rig: Rig,
 ) -> None:
     await rig.bought(100)
-    rig.wire.faults.plan(Fault.STUCK, POST)
+    rig.spoil(Fault.STUCK, POST)
     await rig.one(rig.stop(STOP, 85))
     assert (await rig.order(STOP)).status is OrderStatus.OPEN
     assert (await rig.one(rig.amend(STOP, 85, trigger="1485"))).kind is K.BUSY
@@ -177,7 +169,7 @@ async def test_change_when_accepted_and_not_done_then_it_is_sent_again(rig: Rig)
     await rig.bought(100)
     await rig.one(rig.stop(STOP, 85))
     await rig.snapshot()
-    rig.wire.faults.plan(Fault.NOT_APPLIED_200, PUT)
+    rig.spoil(Fault.NOT_APPLIED_200, PUT)
     asked = rig.amend(STOP, 85, trigger="1485")
     assert (await rig.one(asked)).kind is K.ACCEPTED
     assert (await rig.order(STOP)).trigger_px == 1480
@@ -194,7 +186,7 @@ async def test_change_when_it_landed_unheard_then_the_next_snapshot_shows_it(
     await rig.bought(100)
     await rig.one(rig.stop(STOP, 85))
     await rig.snapshot()
-    rig.wire.faults.plan(fault, PUT)
+    rig.spoil(fault, PUT)
     asked = rig.amend(STOP, 85, trigger="1485")
     assert (await rig.one(asked)).kind is K.UNSURE
     order = await rig.order(STOP)
@@ -272,7 +264,7 @@ async def test_cancel_when_unknown_then_the_next_snapshot_tells(rig: Rig, fault:
     await rig.bought(100)
     await rig.one(rig.stop(STOP, 85))
     await rig.snapshot()
-    rig.wire.faults.plan(fault, DELETE)
+    rig.spoil(fault, DELETE)
     assert (await rig.one(rig.cancel(STOP))).kind in (K.UNSURE, K.MALFORMED)
     order = await rig.order(STOP)
     gone = fault.applies
@@ -295,7 +287,7 @@ async def test_secrets_when_anything_fails_then_none_is_in_the_text(rig: Rig) ->
     token = rig.tokens.token.reveal()
     await rig.snapshot()
     for n, fault in enumerate(Fault):
-        rig.wire.faults.plan(fault, POST)
+        rig.spoil(fault, POST)
         rig.wire.clock.jump(SECOND)
         outcome = await rig.one(rig.place(f"ladder{n:04}e1g1", 1, price="1490"))
         assert token not in outcome.text

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 
-from exchanges.zerodha import sdk
 from machines.ladder import State
 from machines.words import OrderType
 from tests.wire.zerodha.faults import Faults
@@ -112,7 +111,7 @@ async def test_ladder_when_entries_fill_in_parts_then_what_is_held_is_always_cov
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_ladder_when_it_storms_then_flat_and_nothing_was_ever_wrong(
-    rig: Rig, watch: Watch, seed: int, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, watch: Watch, seed: int
 ) -> None:
     chance = random.Random(seed)
     keeper = await Keeper.start(rig, plan())
@@ -130,10 +129,3 @@ async def test_ladder_when_it_storms_then_flat_and_nothing_was_ever_wrong(
     assert keeper.state is State.CLOSED
     assert not rig.wire.broker.floor.book("MIS", keeper.ladder.terms.key.symbol).net_qty
     assert watch.violations == []
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lose patience with a silent server at once: only loopback is that fast."""
-    monkeypatch.setattr(sdk, "READ_S", 0.1)
-    monkeypatch.setattr(sdk, "WRITE_S", 0.1)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from exchanges.secrets import Secret
-from exchanges.zerodha import sdk
 from exchanges.zerodha.instruments import Product
 from exchanges.zerodha.settings import Scheme, ZerodhaSettings
 from exchanges.zerodha.venue import ZerodhaVenue
@@ -206,7 +205,7 @@ async def test_pair_when_a_list_or_two_lack_it_then_it_still_waits(rig: Rig) -> 
 async def test_pair_when_it_landed_unheard_then_it_is_recognised_by_its_shape(
     rig: Rig, fault: Fault
 ) -> None:
-    rig.wire.faults.plan(fault, POST)
+    rig.spoil(fault, POST)
     assert (await rig.one(pair(rig))).kind is K.ACCEPTED
     assert (await rig.order(ONE)).status is OrderStatus.OPEN
     assert (await rig.one(pair(rig))).kind is K.ALREADY_DONE
@@ -214,7 +213,7 @@ async def test_pair_when_it_landed_unheard_then_it_is_recognised_by_its_shape(
 
 
 async def test_pair_when_it_did_not_land_then_it_leaves_again_after_its_window(rig: Rig) -> None:
-    rig.wire.faults.plan(Fault.RESET, POST)
+    rig.spoil(Fault.RESET, POST)
     assert (await rig.one(pair(rig))).kind is K.UNSURE
     await rig.snapshot()
     assert (await rig.one(pair(rig))).kind is K.BUSY
@@ -271,7 +270,7 @@ async def test_memory_when_restarted_then_pairs_are_still_ours(wire: Venue, tmp_
 
 
 async def test_memory_when_killed_before_the_answer_then_the_pair_is_found(
-    wire: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wire: Venue, tmp_path: Path
 ) -> None:
     settings = ZerodhaSettings(
         account="kite",
@@ -281,7 +280,6 @@ async def test_memory_when_killed_before_the_answer_then_the_pair_is_found(
         url=wire.url,
         memory=tmp_path / "kite.pairs",
     )
-    monkeypatch.setattr(sdk, "WRITE_S", 0.25)
     venue = await ZerodhaVenue.open(settings, Secret(KEY), Tokens(), wire.clock.now_ms)
     rig = Rig(wire, venue, Tokens())
     await rig.bought(100)

@@ -6,7 +6,6 @@ import pytest
 
 from exchanges.errors import VenueUnavailable
 from exchanges.secrets import Secret
-from exchanges.zerodha import sdk
 from exchanges.zerodha.client import AuthLost
 from exchanges.zerodha.venue import Health
 from machines.words import OrderType, OutcomeKind, Side
@@ -17,12 +16,6 @@ D = Decimal
 ENTRY, STOP = "ladder0001e1g1", "ladder0001t1g1"
 K = OutcomeKind
 SECOND = 1_000
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lose patience with a silent server at once: only loopback is that fast."""
-    monkeypatch.setattr(sdk, "READ_S", 0.25)
 
 
 BAD_READS = (
@@ -38,7 +31,7 @@ async def test_read_when_it_fails_then_nothing_is_known_and_the_next_one_is_whol
 ) -> None:
     await rig.bought(100)
     for fault in BAD_READS:
-        rig.wire.faults.plan(fault, f"GET {path}")
+        rig.spoil(fault, f"GET {path}")
         with pytest.raises(VenueUnavailable):
             await rig.snapshot()
         assert rig.venue.health is Health.DOWN
@@ -48,7 +41,7 @@ async def test_read_when_it_fails_then_nothing_is_known_and_the_next_one_is_whol
 
 async def test_read_when_quotes_fail_then_the_orders_are_known_all_the_same(rig: Rig) -> None:
     first = await rig.snapshot()
-    rig.wire.faults.plan(Fault.HTML_502, "GET /quote")
+    rig.spoil(Fault.HTML_502, "GET /quote")
     second = await rig.snapshot()
     symbol = rig.key.symbol
     assert second.quotes[symbol].at_ms == first.quotes[symbol].at_ms
@@ -70,7 +63,7 @@ async def test_read_when_an_old_copy_answers_then_it_is_not_believed(rig: Rig) -
 
 async def test_read_when_trades_lag_behind_orders_then_they_are_waited_for(rig: Rig) -> None:
     await rig.snapshot()
-    rig.wire.faults.plan(Fault.APPLIED_500_SUCCESS, "GET /trades")  # harmless: the SDK looks away
+    rig.spoil(Fault.APPLIED_500_SUCCESS, "GET /trades")  # harmless: the SDK looks away
     await rig.snapshot()
     rows = rig.wire.broker.tickets
     await rig.one(rig.place(ENTRY, 100, OrderType.MARKET))
@@ -127,7 +120,7 @@ async def test_token_when_it_dies_then_calls_stop_until_somebody_logs_in(rig: Ri
 @pytest.mark.parametrize("call", range(6))
 async def test_token_when_it_dies_at_any_read_then_the_same(rig: Rig, call: int) -> None:
     await rig.snapshot()
-    rig.wire.faults.plan(Fault.TOKEN_403, "GET /", skip=call)
+    rig.spoil(Fault.TOKEN_403, "GET /", skip=call)
     if call == 5:  # a snapshot makes five reads
         await rig.snapshot()
     with pytest.raises(AuthLost):

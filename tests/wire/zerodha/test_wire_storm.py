@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from exchanges.errors import VenueUnavailable
-from exchanges.zerodha import sdk
 from exchanges.zerodha.attempts import Again, Attempts
 from exchanges.zerodha.client import AuthLost
 from exchanges.zerodha.guards import Guard
@@ -24,7 +23,7 @@ STORM = (
     *(Fault.APPLIED_400_TIMED_OUT, Fault.APPLIED_504_HTML, Fault.JSON_503, Fault.APPLIED_503),
     *(Fault.JSON_429, Fault.HTML_429, Fault.APPLIED_NO_CONTENT_TYPE, Fault.APPLIED_BAD_JSON),
     *(Fault.APPLIED_DATA_NULL, Fault.APPLIED_NO_ERROR_TYPE, Fault.APPLIED_500_SUCCESS),
-    *(Fault.NOT_APPLIED_200, Fault.REDIRECT, Fault.APPLIED_HANG),
+    *(Fault.NOT_APPLIED_200, Fault.REDIRECT),
 )
 CALM_AFTER, LONGEST = 60, 240
 
@@ -100,13 +99,6 @@ class Storm:
             if self.polls > CALM_AFTER + 20:
                 to = trader.targets[-1] if n % 2 else trader.stop - 8
             self.wire.move(to // D("0.1") * D("0.1"), trader.key.symbol)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lose patience with a silent server at once: only loopback is that fast."""
-    monkeypatch.setattr(sdk, "READ_S", 0.1)
-    monkeypatch.setattr(sdk, "WRITE_S", 0.1)
 
 
 async def storm(count: int, seed: int, share: float) -> Storm:
