@@ -27,8 +27,11 @@ SWITCHES: list[dict[str, object]] = [
 ]
 
 
-@pytest.mark.parametrize("style", list(StopStyle))
-@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+LIVES = [(switch, StopStyle.POSITION) for switch in SWITCHES]
+LIVES += [(switch, StopStyle.CONDITIONAL) for switch in SWITCHES if "nothing" not in switch]
+
+
+@pytest.mark.parametrize(("switch", "style"), LIVES, ids=str)
 async def test_ladder_when_the_venue_is_otherwise_then_lives_the_same_life(
     start_venue: StartVenue, switch: dict[str, object], style: StopStyle
 ) -> None:
