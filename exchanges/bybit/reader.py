@@ -29,6 +29,8 @@ OVERLAP_MS = 60_000
 """Executions are asked for again this far back: they may come late, and in no order."""
 WEEK_MS = 7 * 86_400_000
 """No query of executions or ended orders spans more (§3.7, §3.8)."""
+OLDEST_MS = 730 * 86_400_000
+"""No ladder is older; it bounds how much is asked for when somebody asks for everything."""
 MANY_SYMBOLS = 8
 """Beyond so many, one answer with every symbol's price is cheaper than one each."""
 FEW = 5
@@ -148,7 +150,8 @@ class Reader:
 
     def _weeks(self, start_ms: int) -> Iterator[dict[str, object]]:
         """Cut the time since into queries that the venue answers."""
-        now_ms, start_ms = self._now_ms(), max(start_ms, 0)
+        now_ms = self._now_ms()
+        start_ms = max(start_ms, now_ms - OLDEST_MS)
         while now_ms - start_ms > WEEK_MS:
             end_ms = start_ms + WEEK_MS
             yield {"settleCoin": SETTLE_COIN, "startTime": start_ms, "endTime": end_ms}

@@ -49,7 +49,7 @@ def now_ms() -> int:
 def rules(**changes: object) -> Rules:
     """Make the rules of a venue with two symbols."""
     given: dict[str, object] = {"instruments": {"BTCUSDT": BTC, "ETHUSDT": ETH}, "limits": False}
-    return Rules(**(given | changes))  # pyright: ignore[reportArgumentType] - checked by msgspec
+    return Rules(**(given | changes))  # pyright: ignore[reportArgumentType] - any rule
 
 
 def settings(venue: Loopback, **changes: object) -> BybitSettings:

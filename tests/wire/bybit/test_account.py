@@ -155,7 +155,7 @@ async def test_proxy_when_in_the_environment_then_not_used(
 
 def place(url: str | None = None, **changes: object) -> BybitSettings:
     given: dict[str, object] = {"account": "main", "key": Secret("k"), "secret": Secret("s")}
-    return BybitSettings(url=url, **(given | changes))  # pyright: ignore[reportArgumentType]
+    return BybitSettings(url=url, **(given | changes))  # pyright: ignore[reportArgumentType] - any setting
 
 
 @pytest.mark.parametrize(

@@ -310,6 +310,13 @@ async def test_outage_when_longer_than_a_query_may_span_then_still_read_whole(
     assert len(asked) == 3
 
 
+async def test_everything_when_asked_for_then_two_years_are(venue: Loopback) -> None:
+    async with opened(venue) as account:
+        await account.snapshot(0)
+    asked = [query for _, path, query in venue.requests if path == HISTORY]
+    assert len(asked) == -(-730 // 7)
+
+
 async def test_snapshot_when_taken_then_its_time_is_before_its_first_read(
     venue: Loopback,
 ) -> None:
