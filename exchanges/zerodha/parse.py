@@ -196,7 +196,7 @@ def fills_of(
                 qty=trade.quantity,
                 fee=charges.fill_fee(rates, side, before, value),
                 liquidity=Liquidity.TAKER,
-                at_ms=trade.fill_timestamp,
+                at_ms=int(trade.fill_timestamp),  # its own type cannot be journaled
             )
         )
     return tuple(found)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from exchanges.errors import VenueUnavailable
@@ -10,7 +11,7 @@ from exchanges.zerodha import charges
 from exchanges.zerodha.asked import Asked, Shape
 from exchanges.zerodha.instruments import Product
 from exchanges.zerodha.wire import WireOrder, read
-from machines.words import OrderStatus, OrderType, Refusal, Side
+from machines.words import OrderStatus, OrderType, Refusal, Side, View
 from tests.exchanges.zerodha.payloads import (
     INFY,
     view_of,
@@ -232,6 +233,12 @@ def test_position_when_intraday_then_holdings_are_somebody_elses() -> None:
 
 def test_view_when_nothing_changed_then_it_is_equal() -> None:
     assert view_of(wire_order()) == view_of(wire_order())
+
+
+def test_view_when_written_down_then_it_is_made_of_plain_words() -> None:
+    view = view_of(wire_order(), trades=[wire_trade("12")], positions=[wire_position(40)])
+    assert type(view.fills[0].at_ms) is int
+    assert msgspec.json.decode(msgspec.json.encode(view), type=View) == view
 
 
 def test_wire_when_a_field_is_missing_then_nothing_is_known() -> None:
