@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from machines.carrier import LEAVING, Phase
+from machines.carrier import AT_TARGET, LEAVING, Phase
 from machines.ladder import (
     DeclaredOrder,
     Ladder,
@@ -174,8 +174,9 @@ def chased(ladder: Ladder, now_ms: int) -> Ladder:
     """Ask again, in place, for what has triggered or was sent to market and has not filled."""
     if not in_turn(ladder):
         return ladder
-    leaving = [rung for rung in ladder.rungs if rung.carrier.phase in LEAVING and rung.qty]
-    for order in (*leaving, *(order for order in ladder.exits if order.qty)):
+    stay = (Phase.STOP, *(AT_TARGET if ladder.hands_off else ()))
+    rungs = [rung for rung in ladder.rungs if rung.carrier.phase not in stay and rung.qty]
+    for order in (*rungs, *(order for order in ladder.exits if order.qty)):
         ladder = with_order(ladder, _to_market(order))
     return replace(ladder, exit_since_ms=now_ms)
 

@@ -290,6 +290,8 @@ _IN_TURN: dict[Detector, Detector] = {
     stop_overdue_while_halted: touch.exit_overdue_while_halted,
 }
 DETECTORS_IN_TURN: tuple[tuple[tuple[State, ...], Detector], ...] = (
+    (HOLDING, touch.turned),
+    ((State.CLOSING,), touch.stop_firing),  # the other stops of a position that is stopped out
     *((states, _IN_TURN.get(detect, detect)) for states, detect in DETECTORS),
     # Last: whatever else has happened decides whether a target still matters.
     (LIVE, touch.targets),

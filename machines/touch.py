@@ -50,16 +50,23 @@ def in_flight(ladder: Ladder, order: DeclaredOrder) -> bool:
 # ----------------------------------------------------------------------------------- targets
 
 
+def turned(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """Note the orders that have become limits at their targets; nothing else comes of it."""
+    for rung in ladder.rungs:
+        shown = carriers.shown(ladder, rung, here.orders)
+        waited = rung.carrier.phase in (Phase.STOP, Phase.CONVERTING)
+        if waited and shown is not None and shown.status.live and shown.type is OrderType.LIMIT:
+            ladder = with_order(ladder, carriers.with_phase(rung, Phase.TARGET, here.now_ms))
+    return ladder, []
+
+
 def targets(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
-    """See targets touched, conversions come about, and prices that left unfilled limits behind."""
+    """See targets touched, and prices that have left unfilled limits behind."""
     events: list[Event] = []
     for rung in ladder.rungs:
         shown = carriers.shown(ladder, rung, here.orders)
         if not rung.working or not rung.qty or shown is None or not shown.status.live:
             continue
-        if shown.type is OrderType.LIMIT and rung.carrier.phase in (Phase.STOP, Phase.CONVERTING):
-            rung = carriers.with_phase(rung, Phase.TARGET, here.now_ms)  # noqa: PLW2901 (as seen)
-            ladder = with_order(ladder, rung)
         if rung.carrier.told and may_convert(rung, here):
             rung = replace(rung, carrier=replace(rung.carrier, told=False))  # noqa: PLW2901
             ladder = with_order(ladder, rung)

@@ -117,6 +117,8 @@ class RungBook(Book):
         if asked.role is not Role.ENTRY:
             after = self.on_sale() + asked.qty - order.qty
             assert after <= self.held, f"{asked}: sells more than is held"
+        if asked.type is OrderType.PAIR and order.type is not OrderType.PAIR:
+            return refused(Refusal.UNKNOWN_ORDER)  # a leg has fired meanwhile
         if order.type is not asked.type:
             assert order.type is not OrderType.PAIR, f"{asked}: a pair cannot be converted"
             assert asked.type not in STOPS, f"{asked}: nothing turns back into a stop"
