@@ -45,7 +45,9 @@ def build_account(settings: AccountSettings, base_dir: Path) -> Account:
     written = () if settings.acts is None else acts.read(settings.acts)
     try:
         venue = _open_venue(settings, loaded, written)
-    except InvalidSpec as error:  # of an act, as the settings were checked when they were read
+    except InvalidSpec as error:
+        if settings.acts is None:
+            raise
         raise InvalidSpec([f"{settings.acts}: {fault}" for fault in error.faults]) from None
     return Account(settings, venue, loaded, written)
 
@@ -74,6 +76,11 @@ def _open_venue(
         fees=dict.fromkeys(settings.instruments, settings.fees),
         path=PricePath(settings.path.value),
         slots=Slots(settings.slots.value),
+        exits=settings.exits,
+        oversell=settings.oversell,
+        product=settings.product,
+        session=settings.session,
+        fill_share=settings.fill_share,
         slippage=settings.slippage,
         balance=settings.balance,
     )

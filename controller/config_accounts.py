@@ -49,6 +49,7 @@ from exchanges.simulated import (
     Oversell,
     PricePath,
     Product,
+    Session,
     Slots,
     faults_from,
 )
@@ -96,6 +97,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, Instrument] = {}
     fees: Fees = Fees()
     product: Product = Product.CNC
+    session: Session | None = None
     book: Path = Path("rungkeeper.venue.db")
     acts: Path | None = None
     faults: Faults = Faults()
@@ -194,8 +196,8 @@ def _read_account(
         name=default.name,
         venue=table.need("venue", choice(VenueName), f"allowed: {listed(VenueName)}")
         or default.venue,
-        exits=table.read("exits", choice(ExitStyle, _LATER_EXITS), default.exits),
-        oversell=table.read("oversell", choice(Oversell, {Oversell.SHORT: 3}), default.oversell),
+        exits=table.read("exits", choice(ExitStyle), default.exits),
+        oversell=table.read("oversell", choice(Oversell), default.oversell),
         slots=table.read("slots", choice(Slots), default.slots),
         feeds=_read_feeds(table.table("feed"), base_dir, env),
         path=table.read("path", choice(PricePath), default.path),
@@ -205,14 +207,14 @@ def _read_account(
         balance=table.read("balance", amount, default.balance),
         instruments=_read_instruments(table.table("instruments")),
         fees=_read_fees(table.table("fees")),
-        product=table.read("product", choice(Product, _LATER_PRODUCTS), default.product),
+        product=table.read("product", choice(Product), default.product),
+        session=table.read("session", _session, default.session),
         book=table.read("book", file_in(base_dir), default.book),
         acts=table.maybe("acts", _acts_in(base_dir)),
         faults=_read_faults(table.table("faults")),
         seed=table.read("seed", count, default.seed),
         poll_ms=table.read("poll", poll_ms, default.poll_ms),
     )
-    table.maybe("session", _not_yet)
     table.close()
     _check_symbols(table)
     return settings
@@ -235,20 +237,17 @@ def _check_symbols(table: Table) -> None:
         table.fault("instruments", "missing; at least one symbol, like { BTCUSDT = { tick = … } }")
 
 
-_LATER_EXITS = {ExitStyle.PER_RUNG: 3, ExitStyle.PAIRS: 3}
-_LATER_PRODUCTS = {Product.MIS: 3, Product.NRML: 3}
-
-
-def _not_yet(_: object) -> None:
-    raise Wrong("not built yet (step 3); leave it out")
+def _session(value: object) -> Session:
+    try:
+        return Session.parse(text(value))
+    except ValueError:
+        raise Wrong('a session is written like "09:15-15:30 Asia/Kolkata"') from None
 
 
 def _whole_volume(value: object) -> Decimal:
     read = ratio(value)
     if not 0 < read <= 1:
         raise Wrong('a share of the volume is above "0" and at most "1"')
-    if read != 1:
-        raise Wrong('not built yet (step 3); allowed today: "1"')
     return read
 
 

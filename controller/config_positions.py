@@ -60,7 +60,6 @@ _LATER = {
     "max_qty": (4, 'allowed today: "1.25"'),
     "max_scalings": (4, "allowed today: 1"),
     "scale_after_tp1": (4, "allowed today: false"),
-    "touch_slack": (3, "allowed today: 2"),
     "follow_close": (4, "allowed today: true"),
 }
 

@@ -348,5 +348,7 @@ class Keeper:
 def _due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:
     if watched.every_poll or (watched.at_ms is not None and watched.at_ms <= now_ms):
         return True
+    if watched.touch is not None and watched.touch.by(quote):
+        return True
     due = watched.trading_ms
     return due is not None and quote is not None and due <= quote.trading_ms

@@ -57,7 +57,9 @@ class FeedRunner:
         now_ms = self._clock.now_ms()
         watches = self._keeper.watches
         exact = [w.at_ms for _, w in watches if w.at_ms is not None and w.at_ms > now_ms]
-        if any(w.every_poll for _, w in watches) or self._keeper.eager(now_ms):
+        if any(w.every_poll or w.touch is not None for _, w in watches) or self._keeper.eager(
+            now_ms
+        ):
             found = self._grid(bar_ms if self._poll_ms is None else now_ms + 1)
         else:
             found = self._next_change_ms(bar_ms)

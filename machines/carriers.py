@@ -152,6 +152,16 @@ def _let_go(ladder: Ladder, rung: DeclaredOrder) -> DeclaredOrder:
     return rung if waits or phase in LEAVING else _to_market(rung)
 
 
+def off_when_flat(ladder: Ladder) -> Ladder:
+    """Declare no rung of a position that is gone.
+
+    One order may have sold what others were to share: what fills last joins it for a while.
+    """
+    if ladder.held or not in_turn(ladder) or not ladder.rungs_qty:
+        return ladder
+    return replace(ladder, rungs=tuple(_let_go(ladder, rung) for rung in ladder.rungs))
+
+
 def drop_pairs(ladder: Ladder) -> Ladder:
     """Let go of pairs that wait: they cannot be converted, and end before anything is sold."""
     if ladder.terms.exits is not ExitStyle.PAIRS:

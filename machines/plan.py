@@ -10,10 +10,11 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from machines import carriers
 from machines.bound import bounded
 from machines.ladder import Ladder, order_id
 from machines.lower.pooled import Wanted, WantedOrder
-from machines.observe import Scene
+from machines.observe import Scene, resting_stop_px
 from machines.recipes import is_behind, is_passed
 from machines.words import (
     AmendOrder,
@@ -81,6 +82,9 @@ def differs(ladder: Ladder, here: Scene) -> bool:
     if stop is None or not stop.qty:
         return False
     resting = here.view.stop
+    if carriers.in_turn(ladder):
+        loosest = resting_stop_px(ladder, here)
+        return loosest is not None and loosest != stop.trigger_px
     if here.capabilities.position_stop:
         return resting is None or resting.trigger_px != stop.trigger_px
     shown = here.orders.get(order_id(ladder.terms, stop))

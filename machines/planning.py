@@ -75,6 +75,8 @@ def check(spec: LadderSpec, reference: Decimal, setting: Setting) -> list[str]:
     tick = setting.instrument.tick
     prices = entry_prices(spec, reference, tick)
     faults = _check_entries(spec, prices, setting.instrument)
+    if spec.side is Direction.SHORT and not setting.capabilities.shorts:
+        faults.append(f"side = {spec.side}: what this account holds is never short")
     base = reference if spec.anchor is Anchor.START else _average(spec, prices)
     mode = spec.rounding.exits
     targets = [pricing.exit_px(t.at(base), tick, spec.side, mode) for t in spec.targets]

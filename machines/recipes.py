@@ -275,7 +275,7 @@ def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
         cut = min(order.qty, excess)
         ladder = with_order(ladder, replace(order, qty=order.qty - cut))
         excess -= cut
-    return ladder
+    return carriers.off_when_flat(ladder)
 
 
 def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:

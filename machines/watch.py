@@ -6,6 +6,8 @@ gives the same run as taking it: a property in `tests/controller`. Pure; knows n
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from machines import carriers
@@ -19,6 +21,7 @@ from machines.observe import Scene
 from machines.plan import differs, plan
 from machines.recipes import RETRY_MS
 from machines.touch import LEFT_AFTER_MS
+from machines.words import Direction, ExitStyle, Quote
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -28,6 +31,33 @@ class Watch(msgspec.Struct, frozen=True):
     """The price alone may change what is to be done."""
     at_ms: int | None = None
     trading_ms: int | None = None
+    touch: Touch | None = None
+    """A price that is to be answered when the market shows it, as nothing rests there."""
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """The nearest target of a ladder whose orders rest as stops."""
+
+    price: Decimal
+    direction: Direction
+
+    def by(self, quote: Quote | None) -> bool:
+        """Tell whether a quote's exit-side price is at it or beyond."""
+        if quote is None:
+            return False
+        return not self.direction.beyond(self.price, quote.exit_px(self.direction))
+
+
+def _touch(ladder: Ladder) -> Touch | None:
+    waiting = [
+        rung.price
+        for rung in ladder.rungs
+        if rung.qty and rung.price is not None and rung.carrier.phase is Phase.STOP
+    ]
+    if ladder.terms.exits is not ExitStyle.PER_RUNG or not waiting:
+        return None
+    nearest = min(waiting) if ladder.direction is Direction.LONG else max(waiting)
+    return Touch(nearest, ladder.direction)
 
 
 def watch(ladder: Ladder, here: Scene) -> Watch:
@@ -40,15 +70,16 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
     if ladder.state is State.CLOSED:
         return Watch()
     asks = bool(plan(ladder, lower(ladder, here), here))
-    # A price alone may touch a target, where nothing rests at it.
-    restless = carriers.in_turn(ladder) and ladder.state in LIVE
-    restless |= bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
+    restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
         restless = restless or terms.spec.cancel_if_missed
         return Watch(restless, min(wakes_ms(ladder, here.now_ms), default=None), due)
     unsettled = ladder.state not in LIVE or ladder.state is State.TP1_HIT
-    return Watch(unsettled or restless, min(_times(ladder, here.now_ms), default=None))
+    # An order that is no stop is filled, or left behind, by the price.
+    unsettled |= any(rung.qty and rung.carrier.phase is not Phase.STOP for rung in ladder.rungs)
+    due = min(_times(ladder, here.now_ms), default=None)
+    return Watch(unsettled or restless, due, touch=_touch(ladder))
 
 
 def _times(ladder: Ladder, now_ms: int) -> list[int]:

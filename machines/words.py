@@ -65,6 +65,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Orders end with the session, ``SUSPENDED``; pairs outlive it."""
     pair_gap: Decimal = ZERO
     """How far from the last price, as a fraction of it, a pair's triggers must be."""
+    shorts: bool = True
+    """A position may be short."""
     stop_buffer: Decimal = Decimal("0.005")
     """How far beyond its trigger a stop-limit's limit lies, as a fraction of it.
 

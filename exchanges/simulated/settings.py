@@ -65,6 +65,10 @@ PAIR_GAP = Decimal("0.0025")
 """How near the last price a pair's triggers may be. *Source*: kite.md §7."""
 
 
+MAX_AMENDMENTS = 25
+"""How often one order may be changed without reduce-only. *Source*: kite.md §0, 14."""
+
+
 class SimulatedSettings(msgspec.Struct, frozen=True, dict=True):
     """Everything a simulated account is made of.
 
@@ -135,6 +139,8 @@ class SimulatedSettings(msgspec.Struct, frozen=True, dict=True):
             stop_market=self.stop_market,
             amend_type=True,
             day_orders=self.session is not None,
+            shorts=self.product is not Product.CNC,
+            max_amendments=MAX_AMENDMENTS,
             pair_gap=PAIR_GAP if self.exits is ExitStyle.PAIRS else ZERO,
         )
 

@@ -31,6 +31,7 @@ def capabilities(product: Product, scheme: Scheme) -> Capabilities:
         # A GTT may be replaced as often as wanted.
         max_amendments=None if pairs else MOST,
         pair_gap=PAIR_GAP if pairs else ZERO,
+        shorts=product is not Product.CNC,
         be_slippage=BE_SLIPPAGE,
         window_ms=DELIVERY_WINDOW_MS if product is Product.CNC else EXIT_WINDOW_MS,
     )

@@ -155,7 +155,7 @@ VALUES: list[tuple[str, str, str]] = [
     ('"4%"]', '"4%"]\nnot_before = 2025-06-01', "a time in UTC is expected, in quotes, like "),
     ('"4%"]', '"4%"]\nmirrors = [{ account = "b", ratio = "1" }]', "not built yet (step 4)"),
     (VENUE, 'venue = "bybit"', "job.toml: accounts.paper.key: missing; where a secret is, like"),
-    (VENUE, VENUE + '\nexits = "pairs"', "not built yet (step 3); allowed today: "),
+    (VENUE, VENUE + '\nexits = "pair"', 'accounts.paper.exits = "pair": did you mean "pairs"?'),
     (VENUE, VENUE + '\nfaults = { late = "5" }', 'accounts.paper.faults.late = "5": must be like'),
     (VENUE, VENUE + '\nacts = "none"', 'accounts.paper.acts = "none": there is no file none'),
     (VENUE, VENUE + '\nbook = "s.db"', "controller.state is this file; every file has one owner"),

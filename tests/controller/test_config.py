@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.config import load
-from exchanges.simulated import PricePath
+from exchanges.simulated import Oversell, PricePath, Product, Session
 from machines.errors import InvalidSpec
 from machines.spec import Anchor, EntrySpec, Price, Rounding, RoundingSpec
-from machines.words import Direction, Fees
+from machines.words import Direction, ExitStyle, Fees
 from tests.controller.plans import ACCOUNT, PLAN, POSITION, changed, faults, read
 
 
@@ -174,12 +174,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
 LATER: list[tuple[str, str]] = [
     ("[controller]\nenhanced_tp_sl = false\n" + PLAN, "step 4"),
     (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
-    (PLAN.replace('"simulated"', '"simulated"\nexits = "per-rung"'), "step 3"),
-    (PLAN.replace('"simulated"', '"simulated"\nexits = "pairs"'), "step 3"),
-    (PLAN.replace('"simulated"', '"simulated"\nfill_share = "0.5"'), "step 3"),
-    (PLAN.replace('"simulated"', '"simulated"\noversell = "short"'), "step 3"),
-    (PLAN.replace('"simulated"', '"simulated"\nproduct = "MIS"'), "step 3"),
-    (PLAN.replace('"simulated"', '"simulated"\nsession = "09:15-15:30 Asia/Kolkata"'), "step 3"),
     (PLAN + 'repeat = "1h"', "step 3"),
     ('[controller]\nat_end = "exit"\n' + PLAN, "step 3"),
     ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
@@ -190,10 +184,27 @@ LATER: list[tuple[str, str]] = [
     (PLAN + 'max_qty = "1.5"', "step 4"),
     (PLAN + "max_scalings = 2", "step 4"),
     (PLAN + "scale_after_tp1 = true", "step 4"),
-    (PLAN + "touch_slack = 1", "step 3"),
     (PLAN + "follow_close = false", "step 4"),
     (PLAN + 'mirrors = [{ account = "b", ratio = "0.5" }]', "step 4"),
 ]
+
+
+def test_account_when_nothing_is_reduce_only_there_then_says_how_it_fills() -> None:
+    written = (
+        '"simulated"\nexits = "per-rung"\nfill_share = "0.5"\nslippage = "0.001"\n'
+        'oversell = "short"\nproduct = "MIS"\nsession = "09:15-15:30 Asia/Kolkata"'
+    )
+    config = read(PLAN.replace('"simulated"', written) + "touch_slack = 5")
+    account = config.accounts["paper"]
+    assert (account.exits, account.product) == (ExitStyle.PER_RUNG, Product.MIS)
+    assert (account.oversell, account.fill_share) == (Oversell.SHORT, Decimal("0.5"))
+    assert account.session == Session(555, 930, "Asia/Kolkata")
+    assert config.positions[0].touch_slack == 5
+
+
+def test_session_when_not_written_like_one_then_says_how() -> None:
+    (fault,) = faults(PLAN.replace('"simulated"', '"simulated"\nsession = "9-15"'))
+    assert 'a session is written like "09:15-15:30 Asia/Kolkata"' in fault
 
 
 @pytest.mark.parametrize(("written", "step"), LATER, ids=[str(n) for n in range(len(LATER))])

@@ -73,6 +73,11 @@ class RungWalk(Walk):
         for _ in range(MOST):
             yield self._step(*(self._landing() or self._happenings()))
 
+    def _step(self, *happens: str) -> Polled:
+        polled = super()._step(*happens)
+        assert not any("Broken" in line for line in self.told[-12:]), self
+        return polled
+
     def _landing(self) -> list[str]:
         run = self.run
         assert isinstance(run, Unsure)

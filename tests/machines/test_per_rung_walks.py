@@ -3,6 +3,8 @@
 That no more is ever on sale than is held is asserted by the book, at every request.
 """
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
 from machines.words import ZERO, ExitStyle
+from tests.machines.rung_book import RungBook
 from tests.machines.rung_walk import RungWalk
+from tests.machines.test_watch import due, watched
 from tests.machines.untraced import untraced
 
 SEEDS = st.integers(0, 2**32)
@@ -58,4 +62,19 @@ def test_walk_without_reduce_only_when_the_venue_comes_to_rest_then_so_does_the_
     done = walk.settle().done
     assert done.mutations == (), walk
     assert not any(isinstance(taken.cell, Row) for taken in done.taken), walk
-    assert walk.run.book.on_sale() == walk.run.book.held, walk
+    book = walk.run.book
+    assert isinstance(book, RungBook)
+    assert book.on_sale() == book.held, walk
+
+
+@untraced
+@settings(max_examples=150)
+@given(seed=SEEDS)
+def test_poll_without_reduce_only_when_said_to_be_idle_then_nothing_would_have_happened(
+    seed: int,
+) -> None:
+    walk = RungWalk(seed, ExitStyle.PER_RUNG)
+    for last, polled in pairwise(walk.polls()):
+        seen = last.view == polled.view and polled.before is last.done.ladder
+        if seen and not due(watched(last, walk.run), polled.quote, polled.now_ms):
+            assert (polled.done.taken, polled.done.mutations) == ((), ()), walk

@@ -25,6 +25,8 @@ def watched(polled: Polled, run: Run) -> Watch:
 def due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:
     if watched.every_poll or (watched.at_ms is not None and watched.at_ms <= now_ms):
         return True
+    if watched.touch is not None and watched.touch.by(quote):
+        return True
     trading_ms = watched.trading_ms
     return trading_ms is not None and quote is not None and trading_ms <= quote.trading_ms
 
