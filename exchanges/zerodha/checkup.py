@@ -69,7 +69,7 @@ async def checkup(venue: ZerodhaVenue) -> Checkup:
         sells_freely=profile.meta.demat_consent == "physical",
         token_dies_ms=token_dies_ms(now_ms),
         quotes=venue.quotes_allowed,
-        orders_left_today=client.budget.left_today(now_ms),
+        orders_left_today=client.left_today(),
         closed=tuple(
             name
             for name, listing in venue.listings.items()

@@ -7,6 +7,7 @@ not tried twice; no exception that may hold a secret leaves.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
@@ -16,10 +17,11 @@ import anyio.to_thread
 import msgspec
 
 from exchanges.errors import VenueUnavailable
+from exchanges.pacing import Lane, Pacer
 from exchanges.secrets import Secret
 from exchanges.zerodha import sdk, wire
 from exchanges.zerodha.classify import Halt, Verdict, judge
-from exchanges.zerodha.limits import Budget, Kind
+from exchanges.zerodha.limits import DAY_MS, LIMITS, ORDERS_A_DAY, SECOND_MS, Kind, Waits
 from machines.errors import InvalidSpec
 from machines.words import Outcome, OutcomeKind
 
@@ -66,8 +68,9 @@ class Client:
         self._fetch_token = fetch_token
         self._root = root
         self._now_ms = now_ms
-        self._sleep = sleep
-        self.budget = Budget()
+        self._pacer = Pacer(LIMITS, Waits(now_ms, sleep))
+        self._written: deque[int] = deque()
+        """When each mutating request of the last 24 hours left."""
         self._threads = anyio.CapacityLimiter(_THREADS)
         self._token = fetch_token()
         self._dead: Secret | None = None
@@ -104,10 +107,12 @@ class Client:
         self._token, self._dead = token, None
         self._open()
 
-    async def _turn(self, kind: Kind, *, urgent: bool) -> None:
-        while wait_ms := self.budget.wait_ms(kind, self._now_ms(), urgent=urgent):
-            await self._sleep(wait_ms / 1_000)
-        self.budget.spend(kind, self._now_ms())
+    def left_today(self) -> int:
+        """Return how many order calls the last 24 hours leave of the day's."""
+        day_ago_ms = self._now_ms() - DAY_MS
+        while self._written and self._written[0] <= day_ago_ms:
+            self._written.popleft()
+        return ORDERS_A_DAY - len(self._written)
 
     async def read(
         self, call: Callable[[sdk.Session], object], shape: type[T], kind: Kind = Kind.OTHER
@@ -117,7 +122,7 @@ class Client:
         *Raises*: AuthLost, NotPermitted, VenueUnavailable.
         """
         self._revive()
-        await self._turn(kind, urgent=False)
+        await self._pacer.admit(Lane.BACKGROUND, kind)
         self._revive()  # it may have died while we waited
         token = self._token
         self.calls += 1
@@ -135,16 +140,17 @@ class Client:
             raise VenueUnavailable(self._hide(verdict.outcome.text)) from None
         return wire.read(answer, shape)
 
-    async def write(self, call: Callable[[sdk.Session], object], *, urgent: bool) -> Sent:
+    async def write(self, call: Callable[[sdk.Session], object], lane: Lane) -> Sent:
         """Make a mutating request and say what is known after it; raises nothing of the SDK's."""
         try:
             self._revive()
-            await self._turn(Kind.ORDER, urgent=urgent)
+            await self._pacer.admit(lane, Kind.ORDER)
             self._revive()
         except AuthLost as error:
             return Sent(Verdict(Outcome(OutcomeKind.BUSY, None, str(error)), Halt.AUTH_LOST))
         token = self._token
         self.calls += 1
+        self._written.append(self._now_ms())
         try:
             answer = await anyio.to_thread.run_sync(
                 partial(call, self._writes), limiter=self._threads
@@ -162,7 +168,7 @@ class Client:
         if halt is Halt.AUTH_LOST and token == self._token:
             self._dead = token
         elif halt is Halt.SLOW:
-            self.budget.shut(kind, self._now_ms())
+            self._pacer.shut(kind, self._now_ms() + SECOND_MS)
 
     def _hide(self, text: str) -> str:
         """Keep our own secrets out of a text that a server wrote."""

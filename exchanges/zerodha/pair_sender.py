@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from exchanges.pacing import Lane
 from exchanges.zerodha.attempts import Again, Attempt
 from exchanges.zerodha.instruments import Listing
 from exchanges.zerodha.parts import Parts
@@ -74,7 +75,7 @@ class PairSender:
             return _no_price(name)
         fields = gtt_fields(pair, last, listing, self._product)
         bound = self._pairs.intend(name, listing.symbol, pair, self._now_ms())
-        sent = await self._client.write(lambda session: session.place_gtt(**fields), urgent=True)
+        sent = await self._client.write(lambda session: session.place_gtt(**fields), Lane.STOP)
         outcome = sent.verdict.outcome
         if outcome.kind in _NOT_DONE:
             self._attempts.drop(name)
@@ -109,7 +110,7 @@ class PairSender:
             bound.was, bound.pair = now, wanted
             self._pairs.keep()
         sent = await self._client.write(
-            lambda session: session.modify_gtt(trigger_id=number, **fields), urgent=True
+            lambda session: session.modify_gtt(trigger_id=number, **fields), Lane.STOP
         )
         if bound is not None and sent.verdict.outcome.kind in _NOT_DONE:
             bound.was, bound.pair = None, now
@@ -122,7 +123,7 @@ class PairSender:
         if bound is not None:
             bound.deleted, bound.asked_ms = True, self._now_ms()
             self._pairs.keep()
-        sent = await self._client.write(lambda session: session.delete_gtt(number), urgent=True)
+        sent = await self._client.write(lambda session: session.delete_gtt(number), Lane.STOP)
         return sent.verdict.outcome
 
     def _last(self, listing: Listing) -> Decimal | None:

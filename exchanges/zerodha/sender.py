@@ -16,6 +16,7 @@ from exchanges.zerodha.attempts import Again, Attempt
 from exchanges.zerodha.classify import Halt
 from exchanges.zerodha.client import Sent
 from exchanges.zerodha.instruments import Listing
+from exchanges.zerodha.limits import lane_of
 from exchanges.zerodha.modifications import Modifications, purpose_of
 from exchanges.zerodha.parse import is_live, order_of
 from exchanges.zerodha.parts import Parts
@@ -84,7 +85,7 @@ class Sender:
         if asked.role is not Role.ENTRY:
             self._guard.check_held(asked, listing, asked.qty)
         sent = await self._client.write(
-            lambda session: session.place_order(**fields), urgent=asked.role is not Role.ENTRY
+            lambda session: session.place_order(**fields), lane_of(asked.role)
         )
         self._settle_place(asked, sent)
         return sent.verdict.outcome
@@ -130,7 +131,7 @@ class Sender:
         self.modifications.count(order_id)
         sent = await self._client.write(
             lambda session: session.modify_order(variety=VARIETY, order_id=order_id, **fields),
-            urgent=asked.role is not Role.ENTRY,
+            lane_of(asked.role),
         )
         if sent.verdict.outcome.kind is OutcomeKind.ACCEPTED:
             self._changes[order_id] = _Change(fields, self._now_ms())
@@ -190,7 +191,7 @@ class Sender:
         self._asked.cancel(order_id)
         sent = await self._client.write(
             lambda session: session.cancel_order(VARIETY, order_id),
-            urgent=True,  # it frees what an exit needs, or takes risk away
+            lane_of(asked.role, ends=True),
         )
         if not sent.verdict.reread:
             return sent.verdict.outcome

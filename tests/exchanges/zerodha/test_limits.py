@@ -1,12 +1,13 @@
 """Rate windows and the budget of modifications."""
 
+import random
+from collections import Counter
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from exchanges.zerodha.limits import DAY_MS, LIMITS, SECOND_MS, Budget, Kind
+from exchanges.pacing import Lane, Pacer
+from exchanges.zerodha.limits import LIMITS, SECOND_MS, Kind, Waits, lane_of
 from exchanges.zerodha.modifications import MOST, RESERVED, Modifications, Purpose, purpose_of
 from machines.words import AmendOrder, Key, Order, OrderStatus, OrderType, Role, Side
 
@@ -14,68 +15,79 @@ NOW = 1_795_149_902_000
 D = Decimal
 
 
-def spend(budget: Budget, kind: Kind, count: int, *, urgent: bool = False) -> list[int]:
-    """Let calls leave as early as they may; return when they did."""
-    now, left = NOW, list[int]()
-    for _ in range(count):
-        now += budget.wait_ms(kind, now, urgent=urgent)
-        assert budget.wait_ms(kind, now, urgent=urgent) == 0
-        budget.spend(kind, now)
-        left.append(now)
-    return left
+class Clock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def now_ms(self) -> int:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * 1_000)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 700), st.booleans(), st.integers(0, 99)), max_size=60),
-    st.integers(0, 999),
-)
-def test_budget_when_calls_come_anyhow_then_no_calendar_second_holds_more_than_ten(
-    calls: list[tuple[int, bool, int]], skew_ms: int
+class Turns:
+    """Calls that leave as early as Kite's limits let them."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.pacer = Pacer(LIMITS, Waits(self.clock.now_ms, self.clock.sleep))
+
+    async def take(self, kind: Kind, count: int, lane: Lane = Lane.ENTRY) -> list[int]:
+        left: list[int] = []
+        for _ in range(count):
+            await self.pacer.admit(lane, kind)
+            left.append(self.clock.now)
+        return left
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_limits_when_calls_come_anyhow_then_no_calendar_second_holds_more_than_ten(
+    seed: int,
 ) -> None:
-    budget, now, seconds = Budget(), NOW, dict[int, int]()
-    for pause_ms, urgent, way_ms in calls:
-        now += pause_ms
-        now += budget.wait_ms(Kind.ORDER, now, urgent=urgent)
-        budget.spend(Kind.ORDER, now)
-        second = (now + way_ms + skew_ms) // 1_000
-        seconds[second] = seconds.get(second, 0) + 1
-    assert all(count <= 10 for count in seconds.values())
+    chance, turns, seconds = random.Random(seed), Turns(), Counter[int]()
+    for _ in range(60):
+        turns.clock.now += chance.choice((0, 0, 50, 700))
+        lane = chance.choice((Lane.STOP, Lane.ENTRY))
+        (left_ms,) = await turns.take(Kind.ORDER, 1, lane)
+        seconds[(left_ms + chance.randrange(100) + 37 * seed) // 1_000] += 1
+    assert max(seconds.values()) <= 10
 
 
-def test_budget_when_ordinary_calls_fill_their_share_then_urgent_ones_still_leave() -> None:
-    budget = Budget()
-    assert spend(budget, Kind.ORDER, 8) == [NOW] * 8
-    assert budget.wait_ms(Kind.ORDER, NOW) == SECOND_MS
-    assert spend(budget, Kind.ORDER, 2, urgent=True) == [NOW] * 2
-    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == SECOND_MS
+async def test_limits_when_entries_fill_their_share_then_stops_still_leave() -> None:
+    turns = Turns()
+    assert await turns.take(Kind.ORDER, 8) == [NOW] * 8
+    assert await turns.take(Kind.ORDER, 2, Lane.STOP) == [NOW] * 2
+    assert await turns.take(Kind.ORDER, 1) == [NOW + SECOND_MS]
 
 
-def test_budget_when_a_minute_is_full_then_it_waits_for_the_minute() -> None:
-    budget = Budget()
-    left = spend(budget, Kind.ORDER, 321)
-    assert left[320] == NOW + 60_000
-
-
-def test_budget_when_the_day_is_spent_then_exits_still_leave() -> None:
-    budget = Budget()
-    spend(budget, Kind.ORDER, 4_000)
-    later = NOW + 3_600_000
-    assert budget.wait_ms(Kind.ORDER, later) > 60_000
-    assert budget.wait_ms(Kind.ORDER, later, urgent=True) == 0
-    assert budget.left_today(later) == 1_000
-    assert budget.left_today(NOW + 2 * DAY_MS) == 5_000
-
-
-def test_budget_when_a_429_came_then_that_kind_waits_a_second() -> None:
-    budget = Budget()
-    budget.shut(Kind.ORDER, NOW)
-    assert budget.wait_ms(Kind.ORDER, NOW, urgent=True) == SECOND_MS
-    assert budget.wait_ms(Kind.OTHER, NOW) == 0
-
-
-def test_budget_when_quotes_are_asked_then_one_a_second() -> None:
-    assert spend(Budget(), Kind.QUOTE, 3) == [NOW, NOW + SECOND_MS, NOW + 2 * SECOND_MS]
+async def test_limits_when_quotes_are_asked_then_one_a_second() -> None:
+    assert await Turns().take(Kind.QUOTE, 3) == [NOW, NOW + SECOND_MS, NOW + 2 * SECOND_MS]
     assert set(LIMITS) == set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("role", "ends", "lane"),
+    [
+        (Role.STOP_LOSS, False, Lane.STOP),
+        (Role.EXIT, False, Lane.EXIT),
+        (Role.TAKE_PROFIT, False, Lane.EXIT),
+        (Role.ENTRY, False, Lane.ENTRY),
+        (Role.ENTRY, True, Lane.CANCEL_ENTRY),
+        (Role.STOP_LOSS, True, Lane.STOP),
+    ],
+)
+def test_lane_when_a_request_is_about_an_order_then_by_its_role(
+    role: Role, ends: bool, lane: Lane
+) -> None:
+    assert lane_of(role, ends=ends) is lane
 
 
 def order(kind: OrderType = OrderType.STOP_LIMIT, side: Side = Side.SELL) -> Order:

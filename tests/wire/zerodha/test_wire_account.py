@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.errors import VenueUnavailable
+from exchanges.pacing import Lane
 from exchanges.secrets import Secret
 from exchanges.zerodha.checkup import checkup
 from exchanges.zerodha.client import AuthLost
@@ -243,7 +244,7 @@ async def test_order_when_odd_at_the_server_then_its_strictness_is_real(rig: Rig
             product="MIS",
             order_type="MARKET",
         ),
-        urgent=False,
+        Lane.ENTRY,
     )
     assert "market protection" in sent.verdict.outcome.text
 
