@@ -38,6 +38,7 @@ from controller.config_values import (
     time_ms,
 )
 from machines.spec import (
+    WHEN_FLAT,
     Anchor,
     BreakEven,
     EntrySpec,
@@ -327,13 +328,13 @@ def _read_rules(value: object, rule_names: Collection[str]) -> tuple[str, ...] |
 
 
 def _read_repeat(value: object) -> str:
-    if value == "when-flat":
-        return "when-flat"
+    if value == WHEN_FLAT:
+        return WHEN_FLAT
     try:
         duration_ms(value)
     except Wrong:
-        raise Wrong('allowed: "when-flat" (a duration is not built yet)') from None
-    raise Wrong('repeating by time is not built yet (step 3); allowed today: "when-flat"')
+        raise Wrong('allowed: "when-flat", or a time like "1h"') from None
+    return text(value)
 
 
 def _no_mirrors(value: object) -> None:

@@ -312,7 +312,7 @@ class Keeper:
     def _start_plans(self, work: Work) -> None:
         for plan in list(self.openings.waiting):
             quote = work.snapshot.quotes.get(plan.spec.symbol)
-            if quote is None or plan.due_ms > work.now_ms or self._is_open(plan.last_run):
+            if quote is None or plan.due_ms > work.now_ms or plan.waits_for(self._is_open):
                 continue
             key = self._key(plan)
             owner = next((k for k in self.open if k.ladder.terms.key == key), None)
@@ -339,7 +339,7 @@ class Keeper:
         if faults:
             self._refuse(plan, f"{spec.name} refused: {'; '.join(faults)}", work)
             return
-        self.openings.opened(plan, spec.name)
+        self.openings.opened(plan, spec.name, work.now_ms)
         ladder = open_ladder(spec, setting, key, quote, work.now_ms, view)
         kept = self.kept[spec.name] = Kept(ladder, view, Watch())
         self._guarded(kept, work, asked=(Event(Trigger.PLAN_ACCEPTED, work.now_ms),))

@@ -1,6 +1,7 @@
 """Which plans wait, and when one may become a ladder (SPEC §1).
 
-A name is opened once; a repeat is NAME-0001, NAME-0002, … and waits for its own last run. Knows
+A name is opened once; a repeat is NAME-0001, NAME-0002, … and waits for its own last run, or for a
+time after its opening. Knows
 no venue's ways and sends nothing.
 """
 
@@ -10,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from machines.spec import LadderSpec, WhenBusy
+from controller.config_values import duration_ms
+from machines.spec import WHEN_FLAT, LadderSpec, WhenBusy
 
 RUN_DIGITS = 4
 
@@ -21,12 +23,28 @@ class Waiting(msgspec.Struct):
     spec: LadderSpec
     runs: int = 0
     last_run: str = ""
-    """The name of its latest run; a repeat waits until that is closed."""
+    """The name of its latest run; a repeat when flat waits until that is closed."""
+    last_ms: int | None = None
+    """When its latest run was opened."""
 
     @property
     def due_ms(self) -> int:
         """Return when it may start at the earliest."""
-        return self.spec.not_before_ms or 0
+        first_ms = self.spec.not_before_ms or 0
+        every_ms = self.every_ms
+        if every_ms is None or self.last_ms is None:
+            return first_ms
+        return max(first_ms, self.last_ms + every_ms)
+
+    @property
+    def every_ms(self) -> int | None:
+        """Return how long after a run's opening the next one opens, if it repeats by time."""
+        repeat = self.spec.repeat
+        return None if repeat is None or repeat == WHEN_FLAT else duration_ms(repeat)
+
+    def waits_for(self, is_open: Callable[[str], bool]) -> bool:
+        """Tell whether it waits for its own last run."""
+        return self.every_ms is None and is_open(self.last_run)
 
     def named(self) -> LadderSpec:
         """Name a repeat's next run; a plan that runs once keeps its name."""
@@ -48,12 +66,12 @@ class Openings:
         self, is_busy: Callable[[Waiting], bool], is_open: Callable[[str], bool]
     ) -> list[Waiting]:
         """Return the plans that wait for nothing but a time or a price."""
-        return [p for p in self.waiting if not is_open(p.last_run) and not is_busy(p)]
+        return [p for p in self.waiting if not p.waits_for(is_open) and not is_busy(p)]
 
-    def opened(self, plan: Waiting, name: str) -> None:
+    def opened(self, plan: Waiting, name: str, now_ms: int) -> None:
         """Note that a plan has become the ladder ``name``."""
         plan.runs += 1
-        plan.last_run = name
+        plan.last_run, plan.last_ms = name, now_ms
         if plan.spec.repeat is None:
             self.waiting.remove(plan)
 

@@ -119,7 +119,9 @@ def _waiting(
         if said is not None:
             notes.append(f"{said} (in an earlier run)")
         elif plan.repeat is not None:
-            waiting.append(Waiting(plan, len(runs), runs[-1] if runs else ""))
+            last = runs[-1] if runs else ""
+            opened_ms = ladders[last].terms.opened_ms if runs else None
+            waiting.append(Waiting(plan, len(runs), last, opened_ms))
         elif not runs:
             waiting.append(Waiting(plan))
         elif ladders[plan.name].state is State.CLOSED:

@@ -56,6 +56,10 @@ class WhenBusy(enum.StrEnum):
     QUEUE = "queue"
 
 
+WHEN_FLAT = "when-flat"
+"""A plan that repeats starts again once its last run is closed."""
+
+
 class NakedPolicy(enum.StrEnum):
     """What happens when a stop's outcome stays unknown."""
 
@@ -142,6 +146,7 @@ class LadderSpec(msgspec.Struct, frozen=True, kw_only=True):
     follow_close: bool = True
     not_before_ms: int | None = None
     repeat: str | None = None
+    """`WHEN_FLAT`, or a duration from one opening to the next, as it was written."""
 
     @property
     def planned_qty(self) -> Decimal:
