@@ -5,11 +5,14 @@ from decimal import Decimal
 
 import pytest
 
+from exchanges.zerodha.instruments import Product
+from exchanges.zerodha.settings import Scheme
 from machines.ladder import State
 from machines.words import OrderType
 from tests.wire.zerodha.faults import Faults
 from tests.wire.zerodha.ladders import Keeper, in_a_row, plan
-from tests.wire.zerodha.rig import Rig
+from tests.wire.zerodha.rig import Rig, connected
+from tests.wire.zerodha.server import Venue
 from tests.wire.zerodha.test_wire_storm import STORM
 from tests.wire.zerodha.watch import Watch
 
@@ -129,3 +132,26 @@ async def test_ladder_when_it_storms_then_flat_and_nothing_was_ever_wrong(
     assert keeper.state is State.CLOSED
     assert not rig.wire.broker.floor.book("MIS", keeper.ladder.terms.key.symbol).net_qty
     assert watch.violations == []
+
+
+async def test_ladder_when_carried_by_pairs_then_each_rung_has_one_till_flat(wire: Venue) -> None:
+    wire.watch = Watch(wire.broker)
+    async with connected(wire, Product.CNC, Scheme.A) as rig:
+        keeper = await Keeper.start(rig, plan())
+        wire.move("1490")
+        await keeper.poll()
+        waiting = [each for each in wire.triggers.all.values() if each.status == "active"]
+        assert sorted(each.legs[0].quantity for each in waiting) == [5, 5, 5, 85]
+        wire.move("1515")
+        await keeper.poll()
+        await keeper.poll()
+        assert keeper.ladder.held == 15
+        assert keeper.ladder.break_even is not None
+        active = [each for each in wire.triggers.all.values() if each.status == "active"]
+        assert {each.values[0] for each in active} == {keeper.ladder.break_even}
+        wire.move(keeper.ladder.break_even)
+        for _ in range(3):
+            await keeper.poll()
+        assert keeper.state is State.CLOSED
+        assert not any(each.status == "active" for each in wire.triggers.all.values())
+    assert wire.watch.violations == []
