@@ -22,24 +22,26 @@ _TOLD = {
     "intents": 0,
     "reason": "",
     "realised": ZERO,
+    "cash": ZERO,
     "unprotected_ms": 0,
-    "naked_since_ms": None,
+    "entered_ms": 0,
 }
-"""Fields that no decision looks at."""
+"""Fields that no decision looks at: ``entered_ms`` is for exits per rung, not explored here."""
 _UNTIL = ("not_before_ms",)
 """Times that mean nothing any more once they are over."""
 
 
 def plainly(ladder: Ladder) -> Ladder:
     """Return a ladder as the decisions to come see it."""
-    told = {name: value for name, value in _TOLD.items() if name in Ladder.__struct_fields__}
     flights = [replace(flight, intent=flight.slot) for flight in ladder.flights]
     return replace(
         ladder,
         seen_fills=tuple(sorted(ladder.seen_fills)),
         sent_stops=tuple(sorted(ladder.sent_stops)),
         flights=tuple(sorted(flights, key=lambda flight: flight.slot)),
-        **told,
+        # What is done waits from when it was found out; since when only adds up.
+        naked_since_ms=None if ladder.naked_since_ms is None else ladder.naked_found_ms,
+        **_TOLD,
     )
 
 
