@@ -18,6 +18,7 @@ from controller.accounts import start_px as start_px_of
 from controller.config import Config, load
 from controller.config_values import Wrong, meant, positive
 from controller.render import short
+from controller.rules.reach import warning
 from machines.errors import InvalidSpec
 from machines.planning import Setting, refuse_at_start
 from machines.preview import Preview, PreviewOrder, Sized
@@ -91,7 +92,9 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
         setting = setting_of(account, spec.symbol)
         try:
             found = preview_plan(spec, start_px, setting, filled)
-            shown.append(Shown(spec, start_px, _warned(spec, found, start_px, setting)))
+            never = warning(spec, start_px, config.rules)
+            found = _warned(spec, found, start_px, setting, [never] if never else [])
+            shown.append(Shown(spec, start_px, found))
         except InvalidSpec as error:
             faults += [_placed(config, spec, fault) for fault in error.faults]
     if faults:
@@ -99,9 +102,11 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
     return shown
 
 
-def _warned(spec: LadderSpec, found: Preview, start_px: Decimal, setting: Setting) -> Preview:
+def _warned(
+    spec: LadderSpec, found: Preview, start_px: Decimal, setting: Setting, more: list[str]
+) -> Preview:
     """Add what a trader would want to hear about a plan at the price where it starts."""
-    more = [
+    more = [*more] + [
         f"would be refused at this start: {fault}"
         for fault in refuse_at_start(spec, Quote(spec.symbol, start_px, 0, 0), setting)
     ]

@@ -18,6 +18,7 @@ import msgspec
 
 from controller.config_accounts import AccountSettings, read_accounts
 from controller.config_positions import LADDER_DEFAULTS, read_ladder, read_positions
+from controller.config_rules import read_rules
 from controller.config_table import Faults, Table
 from controller.config_values import (
     Unquoted,
@@ -26,11 +27,10 @@ from controller.config_values import (
     duration_ms,
     file_in,
     flag,
-    meant,
     poll_ms,
-    signed_ratio,
     text,
 )
+from controller.rules.settings import RuleSettings
 from machines.errors import InvalidSpec
 from machines.spec import LadderSpec
 
@@ -38,17 +38,6 @@ ENHANCED_VARIABLE = "ENABLE_ENHANCED_TP_SL"
 # A configuration with ten thousand positions has about 3 MB; a device or a log has no end.
 _LARGEST_BYTES = 32_000_000
 
-# SPEC §7, without the percent sign.
-RULES = (
-    "PARTIAL_PROFIT_BOOKING_50",
-    "PARTIAL_PROFIT_BOOKING_75",
-    "POSITION_SCALING_MOMENTUM",
-    "STOP_LOSS_ADJUSTMENT",
-    "TIME_BASED_TIGHTENING",
-    "VOLATILITY_ADJUSTMENT",
-    "TRAILING_STOP",
-    "FULL_EXIT",
-)
 # What these serve comes with step 4: until then they have one value each.
 _ONLY = {"cycle": "12s", "socket": "rungkeeper.sock"}
 _POSITION_FIELDS = (
@@ -83,6 +72,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     controller: ControllerSettings
     accounts: dict[str, AccountSettings]
     positions: tuple[LadderSpec, ...]
+    rules: RuleSettings = RuleSettings()
     base_dir: Path
     source: str = ""
 
@@ -106,11 +96,11 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
     accounts = read_accounts(
         top.table("accounts"), base_dir, env, controller.state, controller.poll_ms
     )
-    rule_names = _read_rules(top.table("rules"))
+    rules = read_rules(top.table("rules"), base_dir)
     defaults = top.table("ladder")
-    base = read_ladder(defaults, LADDER_DEFAULTS, rule_names)
+    base = read_ladder(defaults, LADDER_DEFAULTS, rules.names)
     defaults.close(dict.fromkeys(_POSITION_FIELDS, "[[positions]]"))
-    positions = read_positions(top.list_of_tables("positions"), base, accounts, rule_names)
+    positions = read_positions(top.list_of_tables("positions"), base, accounts, rules.names)
     top.close({**dict.fromkeys(_POSITION_FIELDS, "[[positions]]")})
     if faults.found:
         raise InvalidSpec(faults.found)
@@ -118,6 +108,7 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
         controller=controller,
         accounts=accounts,
         positions=positions,
+        rules=rules,
         base_dir=base_dir,
         source=source,
     )
@@ -192,37 +183,3 @@ def _cycle_ms(value: object) -> int:
     if not 10_000 <= read <= 15_000:  # SPEC §5
         raise Wrong('the strategy cycle takes "10s" to "15s"')
     return read
-
-
-def _read_rules(table: Table) -> tuple[str, ...]:
-    """Read the rule sections; return every rule name that a ladder may list."""
-    names: list[str] = list(RULES)
-    for name, rule in table.tables().items():
-        own = "function" in rule
-        enabled = rule.read("enabled", flag, True)
-        rule.maybe("profit", signed_ratio)
-        rule.maybe("age", duration_ms)
-        rule.maybe("function", _function)
-        rule.close()
-        if own:
-            names.append(name)
-        elif name not in RULES:
-            table.fault(
-                name,
-                f'no rule of Rungkeeper, and no "function" makes it your own; {meant(name, RULES)}',
-            )
-        if enabled and rule.sound("enabled"):
-            rule.fault("enabled", "rules are not built yet (step 4); allowed today: false")
-    return tuple(names)
-
-
-def _function(value: object) -> str:
-    written = text(value)
-    module, colon, function = written.partition(":")
-    if (
-        not colon
-        or not function.isidentifier()
-        or not all(part.isidentifier() for part in module.split("."))
-    ):
-        raise Wrong('a function is named "module:function"')
-    return written

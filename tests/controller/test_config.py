@@ -177,9 +177,6 @@ LATER: list[tuple[str, str]] = [
     ('[controller]\nat_end = "exit"\n' + PLAN, "step 3"),
     ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
     ('[controller]\nsocket = "a.sock"\n' + PLAN, "step 4"),
-    (PLAN + "[rules.TRAILING_STOP]", "step 4"),
-    (PLAN + '[rules.mine]\nfunction = "a:b"', "step 4"),
-    (PLAN + 'rules = ["TRAILING_STOP"]', "step 4"),
     (PLAN + 'max_qty = "1.5"', "step 4"),
     (PLAN + "max_scalings = 2", "step 4"),
     (PLAN + "scale_after_tp1 = true", "step 4"),
@@ -330,6 +327,16 @@ def test_ladder_when_it_holds_a_positions_field_then_the_message_says_where_it_b
 def test_value_when_of_another_type_then_is_refused(written: str) -> None:
     (fault,) = faults(written)
     assert "expected" in fault
+
+
+def test_rules_when_some_are_listed_then_only_those_look_after_the_position() -> None:
+    listed = 'rules = ["PARTIAL_PROFIT_BOOKING_50%", "TRAILING_STOP"]'
+    config = read(PLAN + listed + '\n[rules.TRAILING_STOP]\nprofit = "5%"')
+    assert config.positions[0].rules == ("PARTIAL_PROFIT_BOOKING_50", "TRAILING_STOP")
+    assert config.rules.trail.profit == Decimal("0.05")
+    assert read(PLAN).positions[0].rules is True
+    (fault,) = faults(PLAN + 'rules = ["TRAILING_STP"]')
+    assert 'no rule "TRAILING_STP"; did you mean "TRAILING_STOP"?' in fault
 
 
 def test_rules_when_switched_off_then_are_read() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from controller.config import parse
 from controller.config_accounts import AccountSettings
+from controller.rules.settings import NAMES, RuleSettings, UserRule
 from machines.errors import InvalidSpec
 
 # Every key there is, at the values that the specification shows.
@@ -76,11 +77,6 @@ targets = ["105000", "106000", "107000", "108000"]
 not_before = "2025-06-02T00:00:00Z"
 repeat = "when-flat"
 """  # noqa: E501 — the page as it stands
-LATER = [
-    "rules.PARTIAL_PROFIT_BOOKING_50.enabled = true: rules are not built yet (step 4); allowed "
-    "today: false",
-    "rules.mine.enabled: rules are not built yet (step 4); allowed today: false",
-]
 VALUE = re.compile(r"= (\"[^\"]*\"|\[.*\]|true|false|\d+)(?=[ ,\n])")
 JUNK = (
     *("0", "1", "-1", "1.5", "nan", "-inf", "1e400", "true", "false", "[]", "[[]]", "[1]", "{}"),
@@ -92,18 +88,15 @@ JUNK = (
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "BTCUSDT-1m.csv.gz").touch()
+    (tmp_path / "my_rules.py").touch()
     return tmp_path
 
 
 def test_page_when_it_stands_as_specified_then_is_read(folder: Path) -> None:
-    with pytest.raises(InvalidSpec) as caught:
-        parse(PAGE, "page.toml", folder, {})
-    assert caught.value.faults == [f"page.toml: {where}" for where in LATER]
-    config = parse(
-        re.sub(r"\[rules.*?(?=\[ladder)", "", PAGE, flags=re.DOTALL),
-        "page.toml",
-        folder,
-        {},
+    config = parse(PAGE, "page.toml", folder, {})
+    assert config.rules.enabled == (*NAMES, "mine")
+    assert config.rules == RuleSettings(
+        user=(UserRule(name="mine", function="my_rules:book_before_news"),)
     )
     (spec,) = config.positions
     assert (spec.planned_qty, spec.repeat, spec.rules) == (1, "when-flat", True)
