@@ -111,9 +111,10 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
         opened.callback(journal.close)
         try:
             for name, begun in accounts.items():
+                _check_book(begun, journal, state)
                 account = accounts[name] = with_book(begun, fresh=fresh)
                 opened.callback(account.venue.close)
-                _check_together(account, journal, state)
+                _tell_apart(account, journal, state)
         except RungkeeperError:
             if is_new:  # nothing is in it yet
                 sqlite.remove(state)
@@ -121,19 +122,24 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
         return _run(config, accounts, journal, quiet=quiet)
 
 
-def _check_together(account: Account, journal: Journal, state: Path) -> None:
-    """Hold the state file and the venue's own file to one story.
+def _check_book(begun: Account, journal: Journal, state: Path) -> None:
+    """Refuse a state that goes on while its venue's own file is gone: all would seem closed.
 
-    *Raises*: InvalidSpec when one is there without the other.
+    *Raises*: InvalidSpec.
     """
-    settings, venue = account.settings, account.venue
-    written_ms = journal.last_ms(settings.name)
-    if written_ms and not venue.now_ms:
+    book, written_ms = begun.settings.book, journal.last_ms(begun.settings.name)
+    if written_ms and not (book.is_file() and book.stat().st_size):
         raise InvalidSpec(
-            [f"state {state}: goes on at {stamp(written_ms)}, but venue file {settings.book} is "
-             "new; restore it, or remove both to begin anew"]
+            [f"state {state}: goes on at {stamp(written_ms)}, but venue file {book} is gone or "
+             "empty; restore it, or remove both to begin anew"]
         )  # fmt: skip
-    if not written_ms and venue.now_ms > min(feed.times[0] for feed in account.feeds.values()):
+
+
+def _tell_apart(account: Account, journal: Journal, state: Path) -> None:
+    """Say so when the venue goes on and the state is new."""
+    settings, venue = account.settings, account.venue
+    begins_ms = min(feed.times[0] for feed in account.feeds.values())
+    if not journal.last_ms(settings.name) and venue.now_ms > begins_ms:
         ended = ", the end of its feed" if venue.next_bar_ms() is None else ""
         typer.echo(
             f"note: venue file {settings.book}: goes on at {stamp(venue.now_ms)}{ended}, but state "
