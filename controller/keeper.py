@@ -283,6 +283,8 @@ class Keeper:
                 kept.last_row = f"{step.cell.label} {step.event.trigger.value}"
                 if step.after == State.CLOSING and step.before != State.CLOSING:
                     kept.closing_row = step.cell.label
+                if step.after == State.CLOSED and step.before != State.CLOSED:
+                    self.openings.closed(kept.ladder, now_ms)
         if kept.ladder.state is State.CLOSED:
             self._last_closed[kept.ladder.terms.key] = kept
         if taken:

@@ -1,8 +1,8 @@
 """Which plans wait, and when one may become a ladder (SPEC §1).
 
 A name is opened once; a repeat is NAME-0001, NAME-0002, … and waits for its own last run, or for a
-time after its opening. Knows
-no venue's ways and sends nothing.
+time after its opening; after a run that came to nothing at once it waits longer each time. Knows no
+venue's ways and sends nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from controller.config_values import duration_ms
+from machines.ladder import Ladder
 from machines.spec import WHEN_FLAT, LadderSpec, WhenBusy
 
 RUN_DIGITS = 4
+FUTILE_MS = 60_000
+"""A run that ended within a minute and entered nothing was refused, or as good as that."""
+MOST_PAUSE_MS = 3_600_000
+"""A venue that refuses is asked again, for as long as the plan stands, but once an hour."""
 
 
 class Waiting(msgspec.Struct):
@@ -26,11 +31,14 @@ class Waiting(msgspec.Struct):
     """The name of its latest run; a repeat when flat waits until that is closed."""
     last_ms: int | None = None
     """When its latest run was opened."""
+    futile: int = 0
+    """How many runs, the last one included, came to nothing at once."""
+    paused_until_ms: int = 0
 
     @property
     def due_ms(self) -> int:
         """Return when it may start at the earliest."""
-        first_ms = self.spec.not_before_ms or 0
+        first_ms = max(self.spec.not_before_ms or 0, self.paused_until_ms)
         every_ms = self.every_ms
         if every_ms is None or self.last_ms is None:
             return first_ms
@@ -74,6 +82,17 @@ class Openings:
         plan.last_run, plan.last_ms = name, now_ms
         if plan.spec.repeat is None:
             self.waiting.remove(plan)
+
+    def closed(self, ladder: Ladder, now_ms: int) -> None:
+        """Note that a run is over; its plan pauses when the run came to nothing at once."""
+        is_futile = not ladder.entered_qty and now_ms - ladder.terms.opened_ms < FUTILE_MS
+        for plan in self.waiting:
+            if plan.last_run == ladder.terms.spec.name:
+                plan.paused_until_ms = 0
+                if is_futile:
+                    pause_ms = FUTILE_MS << min(plan.futile, 10)
+                    plan.paused_until_ms = now_ms + min(pause_ms, MOST_PAUSE_MS)
+                plan.futile = plan.futile + 1 if is_futile else 0
 
     def refuse(self, plan: Waiting, text: str) -> None:
         """Note that a plan will not start."""
