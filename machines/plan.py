@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from machines import carriers
 from machines.bound import bounded
 from machines.ladder import Ladder, order_id
+from machines.lower.per_rung import too_near
 from machines.lower.pooled import Wanted, WantedOrder
 from machines.observe import Scene, resting_stop_px
 from machines.recipes import is_behind, is_passed
@@ -135,20 +136,16 @@ def _bring(
         return _amend(ladder, order) if order.again else None
     trigger_px = order.trigger_px
     pulled = trigger_px is not None and trigger_px != resting.trigger_px
-    if pulled and (_may_not_move(ladder, trigger_px, here) or _too_near(trigger_px, here)):
+    if order.target is not None and (
+        too_near(trigger_px, here) or too_near(order.target.trigger_px, here)
+    ):
+        return None  # nothing of a pair can be changed now
+    if pulled and _may_not_move(ladder, trigger_px, here):
         order = replace(order, trigger_px=resting.trigger_px, price=resting.price)
     wanted = (order.price, order.trigger_px, order.target, order.filled_qty + order.qty)
     if (resting.price, resting.trigger_px, resting.target, resting.qty) == wanted:
         return None
     return _amend(ladder, order)
-
-
-def _too_near(trigger_px: Decimal | None, here: Scene) -> bool:
-    """Tell whether a pair's trigger would be nearer to the last price than the venue allows."""
-    gap = here.capabilities.pair_gap
-    if not gap or trigger_px is None or here.quote is None:
-        return False
-    return abs(trigger_px - here.quote.last) < gap * here.quote.last
 
 
 def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:

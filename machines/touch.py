@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from machines import carriers
 from machines.carrier import LEAVING, Phase
 from machines.carriers import LOOSE, STOPS
-from machines.flights import slot_in_flight
 from machines.ladder import DeclaredOrder, Ladder, order_id, replace, slot_named, with_order
 from machines.lower.per_rung import may_amend, touch_px
 from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px
-from machines.recipes import is_behind, known_exit_px
+from machines.recipes import known_exit_px
 from machines.words import (
     Event,
     Order,
@@ -178,7 +177,7 @@ def stop_firing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
 
 
 def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
-    """Note whether every stop rests; see those that are gone, or looser than we set them."""
+    """Note whether every stop rests; see those that are gone."""
     stop = ladder.stop
     if stop is None or not ladder.held:
         return ladder, []
@@ -191,15 +190,8 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         return replace(ladder, stop_seen=False), []
     if not ladder.stop_seen or ladder.stop_refusals:
         ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
-    declared = stop.trigger_px or resting
-    if slot_in_flight(ladder, Role.STOP_LOSS):
-        return ladder, []
-    ours = declared in ladder.sent_stops and resting in ladder.sent_stops
-    if not ours or not ladder.direction.beyond(declared, resting):
-        return ladder, []
-    if is_behind(ladder, declared, here.quote, here.now_ms):
-        return ladder, []  # it cannot be set now: nothing to take a row for
-    return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, LOOSE)]
+    # No entry carries a stop here that could put an older one back: a lost move is planned anew.
+    return ladder, []
 
 
 def _freed(ladder: Ladder, here: Scene) -> Ladder:

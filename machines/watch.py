@@ -21,7 +21,7 @@ from machines.observe import Scene
 from machines.plan import differs, plan
 from machines.recipes import RETRY_MS
 from machines.touch import LEFT_AFTER_MS
-from machines.words import Direction, ExitStyle, Quote
+from machines.words import Direction, Quote
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ def _touch(ladder: Ladder) -> Touch | None:
         for rung in ladder.rungs
         if rung.qty and rung.price is not None and rung.carrier.phase is Phase.STOP
     ]
-    if ladder.terms.exits is not ExitStyle.PER_RUNG or not waiting:
+    if not carriers.in_turn(ladder) or not waiting:
         return None
     nearest = min(waiting) if ladder.direction is Direction.LONG else max(waiting)
     return Touch(nearest, ladder.direction)

@@ -128,20 +128,21 @@ def _stops(ladder: Ladder, here: Scene) -> list[WantedOrder]:
         order = carriers.carrier_of(ladder, n)
         if order is None or not qty:
             continue
+        kind = _stop_type(ladder, order, here)
         found.append(
             WantedOrder(
                 client_order_id=order_id(ladder.terms, order),
                 role=Role.STOP_LOSS,
                 n=n,
                 side=exit_side(ladder),
-                type=_stop_type(ladder, n),
+                type=kind,
                 qty=qty,
                 filled_qty=order.order_filled_qty,
                 price=limit_px(ladder, stop.trigger_px, here),
                 trigger_px=stop.trigger_px,
                 reduce_only=False,
                 not_before_ms=stop.not_before_ms,
-                target=_target_leg(ladder, order) if n != LOOSE else None,
+                target=_target_leg(ladder, order) if kind is OrderType.PAIR else None,
                 left_alone=not _spare(ladder, order, here),
             )
         )
@@ -155,9 +156,24 @@ def _spare(ladder: Ladder, order: DeclaredOrder, here: Scene) -> bool:
     return may_amend(order, here, 0 if to_break_even else RESERVED)
 
 
-def _stop_type(ladder: Ladder, n: int) -> OrderType:
-    pairs = ladder.terms.exits is ExitStyle.PAIRS and n != LOOSE
-    return OrderType.PAIR if pairs else OrderType.STOP_LIMIT
+def _stop_type(ladder: Ladder, order: DeclaredOrder, here: Scene) -> OrderType:
+    """Return what an order rests as; a pair that could not be placed now is a stop alone."""
+    resting = carriers.shown(ladder, order, here.orders)
+    if resting is not None and resting.status.live:
+        return resting.type
+    stop = ladder.stop
+    if ladder.terms.exits is not ExitStyle.PAIRS or order.role is Role.STOP_LOSS:
+        return OrderType.STOP_LIMIT
+    near = stop is not None and (too_near(stop.trigger_px, here) or too_near(order.price, here))
+    return OrderType.STOP_LIMIT if near else OrderType.PAIR
+
+
+def too_near(trigger_px: Decimal | None, here: Scene) -> bool:
+    """Tell whether a pair's trigger would be nearer to the last price than the venue allows."""
+    gap = here.capabilities.pair_gap
+    if not gap or trigger_px is None or here.quote is None:
+        return False
+    return abs(trigger_px - here.quote.last) < gap * here.quote.last
 
 
 def limit_px(ladder: Ladder, trigger_px: Decimal, here: Scene) -> Decimal:
@@ -183,9 +199,7 @@ def touch_px(ladder: Ladder, rung: DeclaredOrder) -> Decimal:
 
 
 def _target_leg(ladder: Ladder, rung: DeclaredOrder) -> Leg | None:
-    if ladder.terms.exits is not ExitStyle.PAIRS or rung.price is None:
-        return None
-    return Leg(rung.price, touch_px(ladder, rung))
+    return None if rung.price is None else Leg(rung.price, touch_px(ladder, rung))
 
 
 def _under_way(ladder: Ladder, rung: DeclaredOrder) -> WantedOrder | None:

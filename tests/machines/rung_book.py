@@ -48,6 +48,7 @@ class RungBook(Book):
             stop_market=False,
             amend_type=True,
             max_amendments=25,
+            pair_gap=Decimal("0.0025") if exits is ExitStyle.PAIRS else ZERO,
         )
 
     # -------------------------------------------------------------------------- what it shows
@@ -87,6 +88,8 @@ class RungBook(Book):
             assert self.on_sale() + asked.qty <= self.held, f"{asked}: sells more than is held"
         if asked.type in STOPS and self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)
+        if self._near(asked):
+            return refused(Refusal.TOO_NEAR)
         self.names[self._slot(cid)] = cid
         self.orders[cid] = Order(
             cid,
@@ -101,6 +104,14 @@ class RungBook(Book):
             target=asked.target if isinstance(asked, PlacePair) else None,
         )
         return ACCEPTED
+
+    def _near(self, asked: PlaceOrder | AmendOrder) -> bool:
+        """Tell whether a leg of a pair would be nearer to the last price than is allowed."""
+        if not isinstance(asked, PlacePair | AmendOrder) or asked.target is None:
+            return False
+        last, gap = self.quote.last, self.capabilities.pair_gap
+        legs = (asked.trigger_px or ZERO, asked.target.trigger_px)
+        return any(abs(px - last) < gap * last for px in legs)
 
     def _slot(self, cid: str) -> tuple[Role, int]:
         letter, n = cid[PREFIX], int(cid[PREFIX + 1 :].partition("g")[0])
@@ -124,6 +135,8 @@ class RungBook(Book):
             assert asked.type not in STOPS, f"{asked}: nothing turns back into a stop"
         if asked.trigger_px != order.trigger_px and self._reached(asked.trigger_px):
             return refused(Refusal.BEHIND_MARKET)
+        if self._near(asked):
+            return refused(Refusal.TOO_NEAR)
         same = order.type is asked.type
         order = replace(
             order,

@@ -71,6 +71,23 @@ def test_pair_when_placed_then_its_target_leg_is_the_touched_rungs_limit() -> No
     ]
 
 
+def test_pair_when_a_leg_would_be_too_near_then_the_rung_is_a_stop_that_is_converted() -> None:
+    run = opened("pairs of exits")
+    see(run, "12s later", "market 104900", "fill entry 1")
+    kinds = [run.book.order(Role.STOP_LOSS, n).type for n in (1, 2, 3, 4)]
+    assert kinds == [OrderType.STOP_LIMIT, *[OrderType.PAIR] * 3]
+    assert see(run, "60s later", "market 105000")[1:] == ["  amend tp 1 to 0.425 @ 104999.8"]
+
+
+def test_pair_when_a_leg_is_too_near_to_be_changed_then_its_move_waits() -> None:
+    run = opened("pairs of exits")
+    see(run, "12s later", "market 103400", "fill entry 1", "end entry 2 cancelled")
+    told = see(run, "60s later", "market 105900", "fill tp 1")
+    assert told[1:] == [f"  amend stop {n} to 0.025 @ 104000" for n in (3, 4)]
+    assert see(run, "1s later") == ["nothing"]
+    assert see(run, "1s later", "market 105700") == ["  amend stop 2 to 0.025 @ 104000 (repair)"]
+
+
 @pytest.mark.parametrize(("amended", "rows"), [(19, ["R1"]), (20, ["R1"])])
 def test_amendments_when_only_the_reserve_is_left_then_no_target_takes_them(
     amended: int, rows: list[str]
