@@ -58,6 +58,7 @@ format: $(VENV)/.dev  ## rewrite the sources in the one format
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/.dev  ## measure speed (tests marked bench)
+	@$(PY) -m tests.bench.measure
 	@$(PY) -m pytest -m bench -s $(PYTEST_ARGS)
 
 prove: $(VENV)/.dev  ## the long proofs (tests marked prove), and the others on more examples

@@ -19,6 +19,7 @@ from controller.alerts import OnAlert, no_alert
 from controller.clock import FeedClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
 from controller.config import Config
+from controller.control import Control
 from controller.journal import Journal
 from controller.keeper import Keeper, OnChange, no_change
 from controller.recovery import Where, recover
@@ -63,7 +64,11 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
         for name, desk in desks.items()
     }
     async with anyio.create_task_group() as watching:
-        watching.start_soon(_stop_on_signal, watching.cancel_scope)
+        watching.start_soon(stop_on_signal, watching.cancel_scope)
+        if clock.is_paced:
+            keepers = {name: desk.keeper for name, desk in desks.items()}
+            control = Control(config, keepers, clock.paced_ms, clock.nudge)
+            watching.start_soon(listen, control, config.controller.socket, on_failure)
         async with anyio.create_task_group() as tasks:
             for name, runner in runners.items():
                 tasks.start_soon(keep, name, runner, name=f"account {name}")
@@ -71,10 +76,16 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
     return not failed
 
 
+async def listen(control: Control, path: Path, on_failure: OnAlert) -> None:
+    """Take a person's decisions; without a socket the run goes on all the same."""
+    with supervised(lambda text: on_failure("controller", f"no commands are taken: {text}", 0)):
+        await control.serve(path)
+
+
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+async def stop_on_signal(scope: anyio.CancelScope) -> None:
     """End the run at SIGINT or SIGTERM; orders are left resting."""
     with anyio.open_signal_receiver(*_ENDING) as signals:
         before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
@@ -86,7 +97,7 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
 
 
 @contextmanager
-def _signals_held() -> Generator[None]:
+def signals_held() -> Generator[None]:
     """Let signals wait for the loop to listen: files are opened, closed and summed up whole."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
@@ -106,9 +117,10 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
     accounts = build_accounts(config)
     state = config.controller.state
     is_new = not state.exists()
-    with _signals_held(), ExitStack() as opened:
+    with signals_held(), ExitStack() as opened:
         journal = Journal(state, fresh=fresh)
         opened.callback(journal.close)
+        opened.callback(config.controller.socket.unlink, missing_ok=True)
         try:
             for name, begun in accounts.items():
                 _check_book(begun, journal, state)

@@ -153,6 +153,103 @@ def status(
     _finish(work)
 
 
+@app.command(name="open")
+def open_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Plans: [[positions]], [ladder].")],
+    config: ConfigOption = None,
+) -> None:
+    """Hand more plans to the running controller."""
+
+    def work() -> int:
+        from controller import cmd_ask
+
+        return cmd_ask.open_plans(file, config)
+
+    _finish(work)
+
+
+IdOption = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="Asked twice with one ID, done once.")
+]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Show the effect; do nothing.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A position.")]
+
+
+@app.command()
+def decide(
+    name: NameArgument,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="WHAT", help="book 50% | scale 25% | stop PRICE | exit"),
+    ],
+    config: ConfigOption = None,
+    decision_id: IdOption = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Its life, such as 5m (the default).")
+    ] = None,
+    dry_run: DryOption = False,
+) -> None:
+    """Decide something for a position of the running controller."""
+    _decide(name, words, config, decision_id, expires, dry_run=dry_run)
+
+
+@app.command()
+def rebalance(
+    name: NameArgument,
+    config: ConfigOption = None,
+    decision_id: IdOption = None,
+    dry_run: DryOption = False,
+) -> None:
+    """Open rungs that are off again and share anew what is held."""
+    _decide(name, ["rebalance"], config, decision_id, None, dry_run=dry_run)
+
+
+@app.command()
+def release(
+    name: NameArgument,
+    config: ConfigOption = None,
+    decision_id: IdOption = None,
+    dry_run: DryOption = False,
+) -> None:
+    """Let a position go, its orders left resting; or a halted one go on."""
+    _decide(name, ["release"], config, decision_id, None, dry_run=dry_run)
+
+
+def _decide(
+    name: str,
+    words: list[str],
+    config: Path | None,
+    decision_id: str | None,
+    expires: str | None,
+    *,
+    dry_run: bool,
+) -> NoReturn:
+    def work() -> int:
+        from controller import cmd_ask
+
+        return cmd_ask.decide(
+            name, words, config, decision_id=decision_id, expires=expires, dry_run=dry_run
+        )
+
+    _finish(work)
+
+
+@app.command()
+def report(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A position.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was decided, what came of it and what it was worth."""
+
+    def work() -> int:
+        from controller import cmd_report
+
+        return cmd_report.report(name, config, as_json=as_json)
+
+    _finish(work)
+
+
 @app.command()
 def diagram(
     fmt: Annotated[

@@ -82,7 +82,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Config:
 
     *Raises*: InvalidSpec with every fault.
     """
-    return parse(_read_text(path), str(path), path.parent, os.environ if env is None else env)
+    return parse(read_text(path), str(path), path.parent, os.environ if env is None else env)
 
 
 def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> Config:
@@ -114,7 +114,29 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
     )
 
 
-def _read_text(path: Path) -> str:
+def parse_plans(written: str, source: str, config: Config) -> tuple[LadderSpec, ...]:
+    """Read a file of plans, ``[ladder]`` and ``[[positions]]``, for accounts that run already.
+
+    *Raises*: InvalidSpec with every fault.
+    """
+    faults = Faults(source)
+    top = Table(_parse_toml(written, source), "", faults)
+    defaults = top.table("ladder")
+    base = read_ladder(defaults, LADDER_DEFAULTS, config.rules.names)
+    defaults.close(dict.fromkeys(_POSITION_FIELDS, "[[positions]]"))
+    plans = read_positions(
+        top.list_of_tables("positions"), base, config.accounts, config.rules.names
+    )
+    top.close({"accounts": "the running configuration", "controller": "the running configuration"})
+    if not plans and not faults.found:
+        faults.add("positions", "missing; at least one [[positions]] is expected")
+    if faults.found:
+        raise InvalidSpec(faults.found)
+    return plans
+
+
+def read_text(path: Path) -> str:
+    """Read a configuration's text. *Raises*: InvalidSpec."""
     try:
         if path.is_dir():
             raise InvalidSpec([f"{path}: this is a folder; a configuration file is expected"])

@@ -39,9 +39,24 @@ CREATE TABLE journal (
     chain BLOB NOT NULL,
     UNIQUE (stream, ver)
 ) STRICT;
+CREATE TABLE decision (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    body TEXT NOT NULL,
+    standing TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
 CREATE INDEX states ON journal (stream, seq) WHERE state IS NOT NULL;
 """
-_TABLES = {"meta", "journal"}
+_TABLES = {"meta", "journal", "decision"}
+_DECIDE = """
+INSERT INTO decision VALUES (?,?,?,?,?)
+ON CONFLICT (id) DO UPDATE SET standing = excluded.standing, state = excluded.state
+"""
+_DECISIONS = """
+SELECT * FROM decision
+WHERE account = ? AND standing IN (SELECT value FROM json_each(?)) ORDER BY rowid
+"""
 _INSERT = "INSERT INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 _ADVICE = "Keep the file, restore a copy, or name another and adopt what is open"
 
@@ -64,6 +79,16 @@ class Draft(msgspec.Struct, frozen=True):
     kind: str
     data: dict[str, object]
     state: bytes | None = None
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision as it is kept for ever: its body never changes, its state does."""
+
+    id: str
+    account: str
+    body: str
+    standing: str
+    state: str
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -118,12 +143,14 @@ class Journal:
         """Return the sequence number of the last record."""
         return self._seq
 
-    def append(self, drafts: Sequence[Draft], boot_ms: int = 0) -> None:
-        """Make every draft durable, all or none.
+    def append(
+        self, drafts: Sequence[Draft], boot_ms: int = 0, decisions: Sequence[Decided] = ()
+    ) -> None:
+        """Make every draft and the new state of every decision durable, all or none.
 
         *Raises*: JournalError; nothing may be sent after it.
         """
-        if not drafts:
+        if not drafts and not decisions:
             return
         if self._failed:
             raise JournalError(self._failed)
@@ -144,6 +171,7 @@ class Journal:
         try:
             with self._db.transaction():
                 self._db.run_many(_INSERT, rows)
+                self._db.run_many(_DECIDE, [msgspec.structs.astuple(one) for one in decisions])
         except sqlite.Error as error:
             self._failed = (
                 f"state {self._path}: cannot be written: {error}; nothing more is sent. What rests "
@@ -166,6 +194,17 @@ class Journal:
         """Return the time of an account's last record; zero when there is none."""
         sql = "SELECT coalesce(max(wall_ms), 0) FROM journal WHERE account = ?"
         return _int(next(self._db.rows(sql, (account,)))[0])
+
+    def decision(self, decision_id: str) -> Decided | None:
+        """Return a decision by its id, however long ago it ended."""
+        rows = self._db.rows("SELECT * FROM decision WHERE id = ?", (decision_id,))
+        found = next(rows, None)
+        return None if found is None else Decided(*map(str, found))
+
+    def decisions(self, account: str, standings: Sequence[str]) -> list[Decided]:
+        """Return an account's decisions of some standings, oldest first."""
+        wanted = msgspec.json.encode(list(standings)).decode()
+        return [Decided(*map(str, row)) for row in self._db.rows(_DECISIONS, (account, wanted))]
 
     def close(self) -> None:
         """Close the file and let it go. *Raises*: JournalError when that fails first of all."""
@@ -275,6 +314,18 @@ def read_latest(path: Path) -> list[Saved]:
         raise JournalError(f"state {path}: no such file; `rungkeeper run` writes it")
     try:
         return list(_latest(Database(path, read_only=True)))
+    except sqlite.Error as error:
+        raise JournalError(f"state {path}: cannot be read: {error}") from error
+
+
+def read_decisions(path: Path) -> list[Decided]:
+    """Read every decision, oldest first, without disturbing a running controller.
+
+    *Raises*: JournalError when it is not a journal.
+    """
+    try:
+        rows = Database(path, read_only=True).rows("SELECT * FROM decision ORDER BY rowid")
+        return [Decided(*map(str, row)) for row in rows]
     except sqlite.Error as error:
         raise JournalError(f"state {path}: cannot be read: {error}") from error
 

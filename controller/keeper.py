@@ -9,26 +9,32 @@ write was answered, says nothing (DESIGN laws 4 and 5). Knows no venue by name a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import msgspec
 
 from controller.alerts import OnAlert, no_alert
+from controller.decisions import Decisions
 from controller.journal import Draft, Journal
 from controller.openings import Openings, Waiting, busy_refusal
-from controller.records import Scribe, refusal_draft
+from controller.reading import Reading
+from controller.records import Scribe, plan_draft, refusal_draft
 from controller.supervisor import supervised
-from exchanges.errors import VenueUnavailable
 from exchanges.venue import Venue
 from machines import core, observe
+from machines.decision import Decision, Order
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State
 from machines.planning import Setting, open_ladder, refuse_at_start
+from machines.spec import LadderSpec
 from machines.watch import Watch, watch
 from machines.words import Event, Key, Outcome, Quote, Snapshot, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
+CYCLE_MS = 12_000
+"""The strategy cycle (SPEC §5): less urgent decisions are handed over then."""
 NAKED_ALERT_MS = 5_000
 """SPEC §4: unprotected time is alerted at 5 s."""
 
@@ -91,20 +97,15 @@ class Keeper:
         self.venue = venue
         self.kept = {each.ladder.terms.spec.name: each for each in kept}
         self.openings = Openings(plans)
-        self.down_since_ms: int | None = None
-        """Since when the venue has not answered."""
-        self.missed = False
-        """The last read told nothing: look again at the next poll."""
-        self.as_of_ms = 0
-        """When the last accepted snapshot was taken."""
+        self.reading = Reading(venue, on_alert)
         self._journal = journal
         self._on_change = on_change
         self._on_alert = on_alert
-        self._settled_ms = 0
-        """When the last answer to a request of ours came: reads begun before are stale."""
         self._last_closed: dict[Key, Kept] = {}
         self._answers: list[Draft] = []
         """Outcomes that wait for the next commit of the same instant."""
+        self.decisions = Decisions(journal, venue.account)
+        self._cycle_due_ms = 0
 
     # ------------------------------------------------------------------------------- asking
 
@@ -120,7 +121,9 @@ class Keeper:
 
     def eager(self, now_ms: int) -> bool:
         """Tell whether to look at the next poll anyway: a plan is due, or a read was missed."""
-        return self.missed or any(plan.due_ms <= now_ms for plan in self._startable())
+        if self.reading.missed or self.decisions.open:
+            return True
+        return any(plan.due_ms <= now_ms for plan in self._startable())
 
     def starts_ms(self) -> list[int]:
         """Return when plans that wait for their time may start."""
@@ -141,7 +144,7 @@ class Keeper:
     # ------------------------------------------------------------------------------- acting
 
     async def settle(self, now_ms: int) -> None:
-        """Poll and act until nothing changes, at most `MAX_ROUNDS` times.
+        """Poll and act at one instant until nothing changes, at most `MAX_ROUNDS` times.
 
         *Raises*: JournalError; nothing has been sent after it.
         """
@@ -150,54 +153,73 @@ class Keeper:
                 if not await self._round(now_ms):
                     return
         finally:
-            self._write([])
+            self._write(())
 
-    def _write(self, drafts: list[Draft]) -> None:
-        """Make durable what waits, then ``drafts``, in one commit."""
-        waiting, self._answers = self._answers, []
-        self._journal.append([*waiting, *drafts])
+    async def look_once(self, now_ms: int) -> bool:
+        """Poll and act once; return whether anything was done. *Raises*: JournalError."""
+        try:
+            return await self._round(now_ms)
+        finally:
+            self._write(())
 
     async def _round(self, now_ms: int) -> bool:
-        snapshot = await self._read(now_ms)
+        since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
+        snapshot = await self.reading.read(since_ms, now_ms)
         if snapshot is None:
+            self._tell_decisions_of_absence(now_ms)
             return False
         work = Work(snapshot, now_ms)
+        cycle = now_ms >= self._cycle_due_ms
+        if cycle:
+            self._cycle_due_ms = now_ms + CYCLE_MS
         for kept in [k for k in self.open if not k.parked]:
-            self._look(kept, work)
+            self._look(kept, work, cycle=cycle)
         self._look_back(work)
         self._start_plans(work)
-        if work.drafts:
-            self._write(work.drafts)
+        self._write(work.drafts)
         if work.sends:
             outcomes = await self.venue.send([flight.mutation for _, flight in work.sends])
-            self._settled_ms = now_ms
+            self.reading.settled_ms = now_ms
             self._take_outcomes(work, outcomes)
         return work.moved
 
-    async def _read(self, now_ms: int) -> Snapshot | None:
-        """Read the venue; nothing is learnt from a failed, a stale or an older read."""
-        self.missed = True
-        since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
-        try:
-            snapshot = await self.venue.snapshot(since_ms)
-        except VenueUnavailable as error:
-            if self.down_since_ms is None:
-                self.down_since_ms = now_ms
-                self._on_alert(self.venue.account, f"venue away: {error}", now_ms)
-            return None
-        if snapshot.started_ms < max(now_ms, self._settled_ms, self.as_of_ms):
-            return (
-                None  # of an earlier moment than this one: it may show what we have changed since
-            )
-        if self.down_since_ms is not None:
-            seconds = (now_ms - self.down_since_ms) / 1000
-            self._on_alert(self.venue.account, f"venue back after {seconds:g} s", now_ms)
-        self.missed, self.down_since_ms = False, None
-        self.as_of_ms = snapshot.as_of_ms
-        return snapshot
+    def _write(self, drafts: Sequence[Draft]) -> None:
+        """Make durable what waits, what was found and what became of decisions, in one commit."""
+        waiting, self._answers = self._answers, []
+        told, changed = self.decisions.take_changes()
+        self._journal.append([*waiting, *drafts, *told], decisions=changed)
 
-    def _look(self, kept: Kept, work: Work) -> None:
+    def _tell_decisions_of_absence(self, now_ms: int) -> None:
+        if self.decisions.open:
+            for kept in self.open:
+                self.decisions.away(kept.ladder, now_ms)
+            self._write(())
+
+    def decide(self, order: Order, now_ms: int) -> Decision:
+        """Accept a decision and return it, durable; the next round hands it over.
+
+        *Raises*: DecisionConflict, JournalError.
+        """
+        kept = self.kept.get(order.ladder)
+        return self.decisions.accept(order, None if kept is None else kept.ladder, now_ms)
+
+    def add_plan(self, spec: LadderSpec, now_ms: int) -> None:
+        """Take a plan in, durable; the next round may open it. *Raises*: JournalError."""
+        self._journal.append([plan_draft(spec, now_ms)])
+        self.openings.waiting.append(Waiting(spec))
+
+    def setting(self, symbol: str) -> Setting:
+        """Return where a plan for ``symbol`` would be opened."""
+        venue = self.venue
+        return Setting(venue.instruments[symbol], venue.fees(symbol), venue.capabilities)
+
+    def _look(self, kept: Kept, work: Work, *, cycle: bool) -> None:
         """Let one ladder see the snapshot, unless nothing that concerns it has changed."""
+        if self.decisions.open:
+            asked = self.decisions.events(kept.ladder, work.now_ms, cycle=cycle)
+            if asked:
+                self._guarded(kept, work, asked)
+                return
         key = kept.ladder.terms.key
         if work.view(key) is kept.view and not _due(kept.watch, work.quote(key), work.now_ms):
             return
@@ -255,6 +277,8 @@ class Keeper:
         scribe.rows(done.taken, done.repairs)
         for flight in done.given_up:
             scribe.gave_up(flight)
+        if self.decisions.open:
+            self.decisions.heard(done.ladder, done.taken, now_ms)
         self._tell_naked(kept, scribe, now_ms)
         if scribe.drafts or done.ladder.flights != before.flights:
             scribe.state(done.ladder)
@@ -291,23 +315,32 @@ class Keeper:
             self._on_change(kept, now_ms)
 
     def _take_outcomes(self, work: Work, outcomes: Sequence[Outcome]) -> None:
-        window_ms = self.venue.capabilities.window_ms
-        now_ms = work.now_ms
-        for (kept, flight), outcome in zip(work.sends, outcomes, strict=True):
-            quote = work.quote(kept.ladder.terms.key)
-            scribe = Scribe(kept.ladder, now_ms)
+        """Fold what was answered into the ladders; each is written down once, after its last."""
+        answers = zip(work.sends, outcomes, strict=True)
+        for _, group in groupby(answers, key=lambda answer: id(answer[0][0])):
+            mine = list(group)
+            self._answers += self._answer(mine[0][0][0], [(f, o) for (_, f), o in mine], work)
+
+    def _answer(
+        self, kept: Kept, answers: Sequence[tuple[Flight, Outcome]], work: Work
+    ) -> list[Draft]:
+        now_ms, window_ms = work.now_ms, self.venue.capabilities.window_ms
+        quote = work.quote(kept.ladder.terms.key)
+        scribe = Scribe(kept.ladder, now_ms)
+        for flight, outcome in answers:
             scribe.outcome(flight, outcome)
-            ladder, taken = core.answer(
+            kept.ladder, taken = core.answer(
                 kept.ladder, flight.mutation, outcome, quote, now_ms, window_ms=window_ms
             )
-            kept.ladder = ladder
-            kept.watch = Watch(every_poll=True, at_ms=now_ms)
             scribe.rows(taken, ())
-            scribe.state(ladder)
+            if self.decisions.open:
+                self.decisions.heard(kept.ladder, taken, now_ms)
             self._tell(kept, taken, now_ms)
-            self._answers += scribe.drafts
-            for text in scribe.alerts:
-                self._on_alert(ladder.terms.spec.name, text, now_ms)
+        kept.watch = Watch(every_poll=True, at_ms=now_ms)
+        scribe.state(kept.ladder)
+        for text in scribe.alerts:
+            self._on_alert(kept.ladder.terms.spec.name, text, now_ms)
+        return scribe.drafts
 
     # ------------------------------------------------------------------------------ opening
 
@@ -332,10 +365,7 @@ class Keeper:
 
     def _open(self, plan: Waiting, key: Key, quote: Quote, work: Work) -> None:
         spec = plan.named()
-        symbol = spec.symbol
-        setting = Setting(
-            self.venue.instruments[symbol], self.venue.fees(symbol), self.venue.capabilities
-        )
+        setting = self.setting(spec.symbol)
         view = work.view(key)
         faults = refuse_at_start(spec, quote, setting, view)
         if faults:

@@ -10,7 +10,8 @@ from decimal import Decimal
 import msgspec
 
 from controller.journal import Draft
-from machines.core import Taken
+from machines.core import Advance, Taken
+from machines.decision import TAG, Decision
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
@@ -78,7 +79,7 @@ class Scribe:
         for step in taken:
             if step.event.fill is not None:
                 self._write("fill", _fill(self._ladder, step.event))
-            if step.event.by_person:
+            if step.event.by_person and not step.event.decision:
                 self._write("person", _person(step.event))
             if step.event.trigger in _EXTERNAL:
                 self._write("external", _external(step.event))
@@ -124,10 +125,59 @@ def refusal_draft(spec: LadderSpec, text: str, now_ms: int) -> Draft:
     return Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", data)
 
 
+def plan_draft(spec: LadderSpec, now_ms: int) -> Draft:
+    """Write a plan that a person opened while the controller ran; a restart takes it up."""
+    data: dict[str, object] = {
+        "decision": "open",
+        "by": "person",
+        "spec": msgspec.to_builtins(spec),
+    }
+    return Draft(now_ms, spec.account, spec.name, spec.ladder, "decision", data)
+
+
+def told(done: Advance) -> list[str]:
+    """Say in a few lines what a step would do: its rows, then what it would send."""
+    lines: list[str] = []
+    for step in done.taken:
+        cell = step.cell
+        if isinstance(cell, Row):
+            lines.append(f"{cell.label} {step.before} → {step.after}: {cell.says}")
+        else:
+            lines.append(f"refused: {cell.reason}")
+    for mutation in done.mutations:
+        words = [f"{name} {value}" for name, value in describe(mutation).items() if name != "op"]
+        lines.append(f"  {_op(mutation)} {', '.join(words)}")
+    return lines or ["nothing would be done"]
+
+
 def _sentence(step: Taken) -> str:
     assert isinstance(step.cell, Row)
     reason = step.event.reason
     return f"{step.cell.says} ({reason})" if reason else step.cell.says
+
+
+def decision_data(decision: Decision) -> dict[str, object]:
+    """Describe how far a decision has come (SPEC §12, kind ``decision``)."""
+    order = decision.order
+    data: dict[str, object] = {
+        "id": order.id,
+        "decision": order.kind.value,
+        "by": order.by,
+        "reason": order.reason,
+        "priority": order.priority.name.lower(),
+        "state": decision.standing.value,
+        "tag": TAG,
+        "retries": decision.retries,
+    }
+    if decision.reason:
+        data["why"] = decision.reason
+    if decision.partial:
+        data["partial"] = True
+    _put(data, fraction=order.fraction, qty=order.qty, price=order.price)
+    if decision.filled_qty:
+        data["px"] = plain(decision.filled_cost / decision.filled_qty)
+        data["filled"] = plain(decision.filled_qty)
+    return data
 
 
 _EXTERNAL = (Trigger.FOREIGN_GROWN, Trigger.FOREIGN_SHRUNK)

@@ -49,6 +49,7 @@ def recover(
     or its account is not configured.
     """
     ladders = _ladders(journal)
+    plans = [*plans, *_opened(journal, plans)]
     faults = [fault for plan in plans for fault in _edited(plan, ladders)]
     faults += [
         f"{name}: is live in account {ladder.terms.key.account}, which is not configured; "
@@ -97,6 +98,16 @@ def _kept(ladder: Ladder, turn: Turn, closing_row: str) -> Kept:
     ladder = restarted(ladder, turn)
     watch = Watch(every_poll=ladder.state is not State.CLOSED)
     return Kept(ladder, View(ladder.terms.key), watch, closing_row=closing_row)
+
+
+def _opened(journal: Journal, plans: Sequence[LadderSpec]) -> list[LadderSpec]:
+    """Return the plans that a person opened while an earlier run ran."""
+    names = {plan.name for plan in plans}
+    found = [
+        msgspec.convert(record.data["spec"], LadderSpec)
+        for record in journal.find("decision", '"decision":"open"')
+    ]
+    return [plan for plan in found if plan.name not in names]
 
 
 def _closing_rows(journal: Journal) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from machines.ladder import DeclaredOrder, Ladder, find, replace, with_order
 from machines.recipes import Instruction, Moment, with_stop
-from machines.words import Role, Trigger
+from machines.words import Role
 
 
 def _order_of(ladder: Ladder, moment: Moment) -> DeclaredOrder:
@@ -36,8 +36,8 @@ def _keep_stop(ladder: Ladder, moment: Moment) -> Ladder:
     ladder = with_stop(ladder, price)
     assert ladder.stop is not None
     ladder = replace(ladder, stop=replace(ladder.stop, by_person=True))
-    if price in ladder.sent_stops or moment.event.trigger is not Trigger.STOP_MOVED:
-        return ladder  # one that is asked for is not at the venue yet
+    if price in ladder.sent_stops:
+        return ladder
     return replace(ladder, sent_stops=(*ladder.sent_stops, price))
 
 

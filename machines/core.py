@@ -6,10 +6,13 @@ mutations to send; `answer` takes the venue's refusals. Knows no I/O, no clock a
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from machines import carriers, observe
 from machines.cover import end_naked, note_cover
+from machines.decision import Reason
 from machines.detectors import detectors_for
 from machines.dispatch import Flight, Turn
 from machines.flights import land, launch, resolve, slot_of
@@ -21,7 +24,8 @@ from machines.observe import Scene
 from machines.outside import settle
 from machines.plan import plan
 from machines.position import TABLE, step
-from machines.recipes import Instruction, Moment
+from machines.recipes import Instruction, Moment, rounded_exit
+from machines.sharing import floor_to
 from machines.words import (
     CancelOrder,
     Capabilities,
@@ -105,8 +109,11 @@ def _take_all(
         ladder, event = observe.count_fill(ladder, fill, here)
         ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
     for event in asked:
-        if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
-            ladder = settle(ladder, here)
+        ladder, event = ready(ladder, event, here)  # noqa: PLW2901 (the same one, in figures)
+        if event.expect_version not in (None, ladder.version):
+            stale = Ignored((ladder.state,), event.trigger, Reason.STALE)
+            taken.append(Taken(event, stale, ladder.state, ladder.state))
+            continue
         ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
     for states, detect in detectors_for(here.capabilities):
         if ladder.state not in states:
@@ -115,6 +122,22 @@ def _take_all(
         for event in events:
             ladder = _take(ladder, Moment(event, here.now_ms, here.quote, sent), table, taken)
     return ladder, taken
+
+
+def ready(ladder: Ladder, event: Event, here: Scene) -> tuple[Ladder, Event]:
+    """Return the ladder and what it is asked, in the venue's steps and ticks.
+
+    A fraction is of what is held and not on its way out. A ladder that a person had to look at
+    takes the venue's word for what is held first.
+    """
+    if ladder.hands_off and event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
+        ladder = settle(ladder, here)
+    if not event.decision:
+        return ladder, event
+    qty = event.qty if event.fraction is None else ladder.to_share * event.fraction
+    price = None if event.price is None else rounded_exit(ladder, event.price)
+    step = ladder.terms.instrument.step
+    return ladder, replace(event, qty=floor_to(qty, step), price=price)
 
 
 def _attribute(
@@ -155,10 +178,10 @@ def _remember(ladder: Ladder, leaving: tuple[Flight, ...]) -> Ladder:
     for mutation in (flight.mutation for flight in leaving):
         if carriers.in_turn(ladder):
             ladder = carriers.sent(ladder, mutation)
+        stop_px = _stop_in(mutation)
+        if stop_px is not None and stop_px not in ladder.sent_stops:
+            ladder = replace(ladder, sent_stops=(*ladder.sent_stops, stop_px))
         if mutation.role is Role.STOP_LOSS:
-            price = None if isinstance(mutation, CancelOrder) else mutation.trigger_px
-            if price is not None and price not in ladder.sent_stops:
-                ladder = replace(ladder, sent_stops=(*ladder.sent_stops, price))
             continue
         order = find(ladder, mutation.role, mutation.n)
         if order is None or isinstance(mutation, SetStop):
@@ -168,6 +191,15 @@ def _remember(ladder: Ladder, leaving: tuple[Flight, ...]) -> Ladder:
         elif mutation.price is not None and mutation.price not in order.sent_px:
             ladder = with_order(ladder, replace(order, sent_px=(*order.sent_px, mutation.price)))
     return ladder
+
+
+def _stop_in(mutation: Mutation) -> Decimal | None:
+    """Return the price at which a request sets a stop, its own or one that an entry carries."""
+    if isinstance(mutation, CancelOrder):
+        return None
+    if mutation.role is Role.STOP_LOSS:
+        return mutation.trigger_px
+    return None if isinstance(mutation, SetStop) else mutation.attached_stop_px
 
 
 def answer(

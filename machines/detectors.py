@@ -8,7 +8,6 @@ nothing while a request in that place is in flight. Knows nothing of rows or rec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
 from machines import carriers, cover, outside, touch
 from machines.flights import slot_in_flight, unresolved
@@ -24,7 +23,7 @@ from machines.ladder import (
     with_order,
 )
 from machines.observe import Scene, count_refusal, mark_hit, resting_stop, resting_stop_px
-from machines.recipes import is_behind, is_passed, known_exit_px
+from machines.recipes import declared_stop_px, is_behind, is_passed, known_exit_px
 from machines.words import (
     ZERO,
     Capabilities,
@@ -64,6 +63,32 @@ def entry_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
             ladder, event = _say_ended(ladder, Trigger.ENTRY_ENDED, gone, shown, here.now_ms)
             events.append(event)
     return ladder, events
+
+
+def scale_in_elapsed(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See the entry of a scale-in at the end of its life (B2)."""
+    return ladder, [
+        Event(Trigger.SCALE_IN_ELAPSED, here.now_ms, Role.ENTRY, entry.n)
+        for entry in ladder.entries
+        if entry.working and entry.expires_ms is not None and here.now_ms >= entry.expires_ms
+    ]
+
+
+def entries_passed(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See working entries whose price the stop has come up to, the resting one where one can."""
+    stop = ladder.stop
+    if stop is None:
+        return ladder, []
+    price = resting_stop_px(ladder, here) if ladder.held else stop.trigger_px
+    if price is None:
+        return ladder, []
+    return ladder, [
+        Event(Trigger.ENTRY_PASSED, here.now_ms, Role.ENTRY, entry.n)
+        for entry in ladder.entries
+        if entry.working
+        and entry.price is not None
+        and not ladder.direction.beyond(entry.price, price)
+    ]
 
 
 def rung_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
@@ -127,15 +152,35 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
         return _stop_missing(ladder, stop, here)
     if not ladder.stop_seen or ladder.stop_refusals:
         ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
+    if stop.decision and resting == stop.trigger_px:
+        stop = replace(stop, decision="", was_px=None, was_by_person=False, pinned=True)
+        ladder = replace(ladder, stop=stop)
     declared = stop.trigger_px or resting
     if slot_in_flight(ladder, Role.STOP_LOSS):
         return ladder, []
+    if stop.decision:  # on its way
+        gone = is_behind(ladder, declared, here.quote, here.now_ms)
+        # The market has come up to it before it was set: as if the venue had refused it.
+        return ladder, [_passed(stop, here)] if gone else []
     ours = declared in ladder.sent_stops and resting in ladder.sent_stops
     if not ours or not ladder.direction.beyond(declared, resting):
         return ladder, []
     if is_behind(ladder, declared, here.quote, here.now_ms):
         return ladder, []  # it cannot be set now: nothing to take a row for
     return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
+
+
+def _passed(stop: DeclaredOrder, here: Scene) -> Event:
+    behind = Refusal.BEHIND_MARKET
+    return Event(
+        Trigger.STOP_REFUSED,
+        here.now_ms,
+        Role.STOP_LOSS,
+        stop.n,
+        refusal=behind,
+        reason=behind.value,
+        decision=stop.decision,
+    )
 
 
 def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Ladder, list[Event]]:
@@ -157,13 +202,6 @@ def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Lad
     if not ladder.stop_seen or slot_in_flight(ladder, Role.STOP_LOSS):
         return ladder, []
     return ladder, [Event(Trigger.STOP_ENDED, here.now_ms, Role.STOP_LOSS, stop.n)]
-
-
-def declared_stop_px(ladder: Ladder) -> Decimal:
-    """Return the price of the declared stop, in a live state."""
-    assert ladder.stop is not None, "what is held has a stop declared"
-    assert ladder.stop.trigger_px is not None, "a stop has a price"
-    return ladder.stop.trigger_px
 
 
 def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
@@ -243,6 +281,7 @@ def flat_and_clear(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     ours = (parse_order_id(ladder.terms, order.client_order_id) for order in live(here))
     if any(slot is not None for slot in ours):
         return ladder, []
+    ladder = replace(ladder, flat_ms=here.now_ms)
     return ladder, [Event(Trigger.FLAT_AND_CLEAR, here.now_ms)]
 
 
@@ -251,18 +290,20 @@ def live(here: Scene) -> Iterator[Order]:
     return (order for order in here.view.orders if order.status.live)
 
 
-OPEN = (State.PENDING_LIMITS, State.PARTIALLY_FILLED)
+OPEN = (State.PENDING_LIMITS, *LIVE)
 GUARDED = (*LIVE, State.HALTED)
 HOLDING = (*LIVE, State.CLOSING, State.HALTED)
 DETECTORS: tuple[tuple[tuple[State, ...], Detector], ...] = (
     (OPEN, outside.entries_moved),
     (LIVE, outside.rungs_moved),
     (OPEN, entry_endings),
+    (LIVE, scale_in_elapsed),
     (LIVE, rung_endings),
     (HOLDING, exit_endings),
     (GUARDED, stop_firing),
     (HOLDING, outside.stop_moved),
     (HOLDING, stop_resting),
+    (OPEN, entries_passed),
     (GUARDED, stop_passing),
     (GUARDED, cover.stop_overdue),
     # Before break-even: what merges counts it anew.

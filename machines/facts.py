@@ -7,19 +7,24 @@ trigger; together they span every combination the table must answer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from machines.carrier import Phase
 from machines.carriers import exit_of, leaving
+from machines.decided import scaled_break_even
 from machines.ladder import Ladder, Standing, break_even_px, find
-from machines.recipes import RETRY_MS, Moment, is_behind, one_rung_behind
+from machines.recipes import RETRY_MS, Moment, is_behind, known_exit_px, one_rung_behind
+from machines.sharing import min_rung_qty
 from machines.spec import LateEntry, NakedPolicy, WhenBehind
-from machines.words import Refusal, Role, Trigger
+from machines.words import ZERO, Refusal, Role, Trigger
 
 MAX_REFUSALS = 3
 MIN_REFUSAL_SPAN_MS = 3_000
 """A stop is given up after three refusals over three seconds (S2)."""
 BLIND_MS = 60_000
 """An exit that is refused without a quote for this long halts the ladder (SPEC §3)."""
+LATE_SCALE_GAP = Decimal("0.005")
+"""SPEC §6: scaling in after TP1 wants the new break-even this far behind the market."""
 ALERT_AT_TRY = 3
 """A person hears of an exit that has ended unfilled as often as this (S1)."""
 
@@ -153,11 +158,84 @@ def chased(ladder: Ladder, _: Moment) -> bool:
     return any(o.qty and o.carrier.asked == ALERT_AT_TRY - 1 for o in leaving(ladder))
 
 
+def decided(ladder: Ladder, moment: Moment) -> bool:
+    """A decision declared it, or moved it last."""
+    event = moment.event
+    assert event.role is not None, "asked of an order's event only"
+    order = find(ladder, event.role, event.n)
+    return order is not None and bool(order.decision)
+
+
+def _least(ladder: Ladder, moment: Moment) -> Decimal:
+    """Return the least quantity of an order at market; without a price, at what was paid."""
+    price = ladder.avg_px if moment.quote is None else moment.quote.last
+    return min_rung_qty(ladder.terms.instrument, price or ladder.terms.start_px)
+
+
+def unbookable(ladder: Ladder, moment: Moment) -> bool:
+    """It comes to nothing, or to less than the venue takes while enough would stay held."""
+    return not moment.event.qty or (too_small(ladder, moment) and not takes_all(ladder, moment))
+
+
+def too_small(ladder: Ladder, moment: Moment) -> bool:
+    """The quantity is below what the venue takes."""
+    return moment.event.qty < _least(ladder, moment)
+
+
+def takes_all(ladder: Ladder, moment: Moment) -> bool:
+    """It would leave less than what the venue takes."""
+    return ladder.to_share - moment.event.qty < _least(ladder, moment)
+
+
+def unpriced(ladder: Ladder, moment: Moment) -> bool:
+    """The market's price is not known."""
+    return known_exit_px(ladder, moment.quote, moment.now_ms) is None
+
+
+def too_much(ladder: Ladder, moment: Moment) -> bool:
+    """Entered and working quantity would pass max_qty times the plan."""
+    spec = ladder.terms.spec
+    working = sum((entry.qty for entry in ladder.entries if entry.working), ZERO)
+    return ladder.entered_qty + working + moment.event.qty > spec.max_qty * spec.planned_qty
+
+
+def scales_late(ladder: Ladder, moment: Moment) -> bool:
+    """The plan allows it, and the new break-even is at least 0.5 % behind the market."""
+    market = known_exit_px(ladder, moment.quote, moment.now_ms)
+    if not ladder.terms.spec.scale_after_tp1 or market is None:
+        return False
+    room = (market - scaled_break_even(ladder, moment)) * ladder.sign
+    return room >= market * LATE_SCALE_GAP
+
+
+def others_work(ladder: Ladder, moment: Moment) -> bool:
+    """Another entry is still declared to work."""
+    return any(entry.working and entry.n != moment.event.n for entry in ladder.entries)
+
+
+def moves_behind(ladder: Ladder, moment: Moment) -> bool:
+    """It would put the stop at or beyond the known exit-side price."""
+    price = moment.event.price
+    assert price is not None, "a stop is moved somewhere"
+    return is_behind(ladder, price, moment.quote, moment.now_ms)
+
+
+def loosens(ladder: Ladder, moment: Moment) -> bool:
+    """A rule would move the stop away from profit; only a person may."""
+    price, stop = moment.event.price, ladder.stop
+    assert price is not None, "a stop is moved somewhere"
+    if moment.event.by_person or stop is None or stop.trigger_px is None:
+        return False
+    return not ladder.direction.beyond(price, stop.trigger_px)
+
+
 PREDICATES: dict[str, Callable[[Ladder, Moment], bool]] = {
     fact.__name__: fact
     for fact in (
         entries_work, refused, expired, late, keep_late, held, behind, keep_behind, steps,
         passed, stop_rests, spent, third_try, merges, closes_naked, after_tp1, blind,
+        decided, unpriced, unbookable, too_small, takes_all, too_much, scales_late, others_work,
+        moves_behind, loosens,
         paused, rearming, chased,
     )
 }  # fmt: skip
@@ -175,14 +253,14 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.TARGET_LEFT: (),
     Trigger.STOP_TRIGGERED: ("held",),
     Trigger.STOP_ENDED: (),
-    Trigger.STOP_REFUSED: ("passed", "stop_rests", "keep_behind", "spent"),
+    Trigger.STOP_REFUSED: ("passed", "stop_rests", "keep_behind", "spent", "decided"),
     Trigger.STOP_LOOSENED: (),
     Trigger.STOP_PASSED: (),
     Trigger.STOP_OVERDUE: ("closes_naked",),
     Trigger.BREAK_EVEN_SEEN: (),
     Trigger.BREAK_EVEN_DUE: ("behind",),
-    Trigger.EXIT_FILLED: ("held",),
-    Trigger.EXIT_ENDED: ("third_try", "blind"),
+    Trigger.EXIT_FILLED: ("held", "decided"),
+    Trigger.EXIT_ENDED: ("third_try", "blind", "decided"),
     Trigger.EXIT_OVERDUE: ("chased",),
     Trigger.FLAT_AND_CLEAR: (),
     Trigger.FOREIGN_GROWN: ("merges",),
@@ -192,7 +270,12 @@ FACTS: dict[Trigger, tuple[str, ...]] = {
     Trigger.RUNG_CANCELLED: (),
     Trigger.RUNG_MOVED: (),
     Trigger.STOP_MOVED: (),
-    Trigger.STOP_MOVE_DECIDED: ("held",),
+    Trigger.SCALE_IN_ELAPSED: ("others_work",),
+    Trigger.ENTRY_PASSED: ("others_work",),
+    Trigger.BOOK_DECIDED: ("unbookable", "takes_all"),
+    Trigger.SCALE_IN_DECIDED: ("unpriced", "too_small", "too_much", "scales_late"),
+    Trigger.REBALANCE_DECIDED: (),
+    Trigger.STOP_MOVE_DECIDED: ("held", "moves_behind", "loosens"),
     Trigger.EXIT_DECIDED: ("held",),
     Trigger.RELEASE_DECIDED: ("held", "after_tp1"),
 }

@@ -145,11 +145,11 @@ def took_effect(mutation: Mutation, view: View) -> bool:
         case CancelOrder():
             return shown is not None and not shown.status.live
         case AmendOrder():
-            return shown is not None and (shown.qty, shown.price, shown.trigger_px) == (
-                mutation.qty,
-                mutation.price,
-                mutation.trigger_px,
-            )
+            return shown is not None and (
+                (shown.type, shown.qty, shown.price, shown.trigger_px, shown.target)
+                == (mutation.type, mutation.qty, mutation.price, mutation.trigger_px,
+                    mutation.target)
+            )  # fmt: skip
         case _:
             assert_never(mutation)
 

@@ -101,6 +101,8 @@ class Table(Generic[I]):
         if faults:
             raise BrokenTable("\n".join(faults))
         self._machine = _machine(self.states, self.rows)
+        self._names = {id(row): row.name for row in self.rows}
+        self._fired: dict[tuple[str, str], str] = {}
 
     @property
     def rows(self) -> tuple[Row[I], ...]:
@@ -128,13 +130,19 @@ class Table(Generic[I]):
     def fire(self, state: str, row: Row[I]) -> str:
         """Take ``row`` from ``state`` and return the state it leads to.
 
+        `transitions` is asked once for each pair; the structure never changes after that.
         *Raises*: ForbiddenTransition if the structure does not allow it.
         """
+        name = self._names.get(id(row)) or row.name
+        known = self._fired.get((state, name))
+        if known is not None:
+            return known
         cursor = Cursor(state)
         try:
-            self._machine.events[row.name].trigger(cursor)
+            self._machine.events[name].trigger(cursor)
         except MachineError as error:
-            raise ForbiddenTransition(f"row {row.name} does not lead from {state}") from error
+            raise ForbiddenTransition(f"row {name} does not lead from {state}") from error
+        self._fired[state, name] = cursor.state
         return cursor.state
 
 

@@ -30,10 +30,13 @@ def violations(ladder: Ladder) -> Iterator[str]:
     yield from _of_flights(ladder)
     if ladder.state in LIVE:
         yield from _of_a_live_one(ladder)
-    if ladder.state not in ENTERING and ladder.entries_work:
+    plain = any(entry.working and entry.expires_ms is None for entry in ladder.entries)
+    if ladder.state not in ENTERING and plain and not ladder.released:
         yield "S6 an entry works in a state that has none"
     if ladder.state in AFTER_TP1 and ladder.break_even is None:
         yield "TP1 was hit and break-even is not fixed"
+    if ladder.released:
+        return
     if ladder.state in (State.PENDING_LIMITS, State.CLOSED) and ladder.held:
         yield f"{ladder.held:f} held"
     if ladder.state is State.CLOSED and (ladder.rungs_qty or ladder.exiting):

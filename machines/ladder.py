@@ -83,6 +83,16 @@ class DeclaredOrder(msgspec.Struct, frozen=True):
     """A person set its price; it is kept."""
     sent_px: tuple[Decimal, ...] = ()
     """Prices we have sent for it; the venue showing another means that a person moved it."""
+    decision: str = ""
+    """The id of the decision that declared it, or moved it last."""
+    was_px: Decimal | None = None
+    """The stop's price before that decision."""
+    was_by_person: bool = False
+    """Who had set the stop before that decision."""
+    pinned: bool = False
+    """A decision has moved the stop: it does not follow the average any more."""
+    expires_ms: int | None = None
+    """A scale-in's entry is cancelled then."""
     end_asked: bool = False
     """We have asked for the end of the current generation's order."""
     carrier: Carrier = Carrier()
@@ -130,6 +140,8 @@ class Ladder(msgspec.Struct, frozen=True):
     """When the present run of refusals began."""
     exit_since_ms: int | None = None
     """When the running exit, or triggered stop, was last known to work."""
+    flat_ms: int | None = None
+    """When it was seen flat with nothing resting."""
     seen_fills: tuple[str, ...] = ()
     foreign_qty: Decimal = ZERO
     """Held on our key and not ours; toward the ladder's direction, negative against it."""
@@ -138,6 +150,8 @@ class Ladder(msgspec.Struct, frozen=True):
     doubt: Doubt | None = None
     hands_off: bool = False
     """Rungs stay as they are at the venue until a person has looked (H1)."""
+    released: bool = False
+    """Nothing that rests is ours any more (B6)."""
     naked_since_ms: int | None = None
     """The venue's time of the fill that no stop covers yet."""
     naked_found_ms: int = 0

@@ -75,8 +75,12 @@ def scene(
 
 def slot_of(ladder: Ladder, fill: Fill) -> tuple[Role, int] | None:
     """Return whose fill it is, or None when it is not of this ladder."""
+    if ladder.released:
+        return None
     if fill.by_position_stop:
-        return Role.STOP_LOSS, 1
+        # After our end the position's stop is the next ladder's.
+        is_ours = ladder.flat_ms is None or fill.at_ms <= ladder.flat_ms
+        return (Role.STOP_LOSS, 1) if is_ours else None
     found = parse_order_id(ladder.terms, fill.client_order_id)
     return None if found is None else (found[0], found[1])
 

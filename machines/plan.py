@@ -143,7 +143,8 @@ def _bring(
     if pulled and _may_not_move(ladder, trigger_px, here):
         order = replace(order, trigger_px=resting.trigger_px, price=resting.price)
     wanted = (order.price, order.trigger_px, order.target, order.filled_qty + order.qty)
-    if (resting.price, resting.trigger_px, resting.target, resting.qty) == wanted:
+    carries = order.attached_stop_px in (None, resting.attached_stop_px)
+    if carries and (resting.price, resting.trigger_px, resting.target, resting.qty) == wanted:
         return None
     return _amend(ladder, order)
 
@@ -173,6 +174,7 @@ def _place(ladder: Ladder, order: WantedOrder) -> PlaceOrder:
         price=order.price,
         trigger_px=order.trigger_px,
         reduce_only=order.reduce_only,
+        attached_stop_px=order.attached_stop_px,
     )
 
 
@@ -187,4 +189,5 @@ def _amend(ladder: Ladder, order: WantedOrder) -> AmendOrder:
         price=order.price,
         trigger_px=order.trigger_px,
         target=order.target,
+        attached_stop_px=order.attached_stop_px,
     )

@@ -3,7 +3,7 @@
 Its rows stand in `machines.rows`, a file for each part of a position's life; here they become one
 checked table. `step` is the only way a ladder changes state: *all events go through here*. Knows
 nothing of orders at a venue; `machines.lower` and `machines.plan` compute those from the
-declaration. Pooled exits only; per-rung exits and decisions on a live position come in later steps.
+declaration.
 
 Legend of a row. sources → target when guard: recipe. A guard names booleans of `FACTS`; target None
 leads back to the source.
@@ -15,10 +15,12 @@ from machines.facts import FACTS, evaluate
 from machines.grammar import Cell, Ignored, Row, Table
 from machines.ladder import Ladder, State, replace
 from machines.recipes import Instruction, Moment
+from machines.rows.decisions import DECISION_ROWS
 from machines.rows.empty import IGNORED, NEVER
 from machines.rows.entries import ENTRY_ROWS
 from machines.rows.outside import HALTED_ROWS, OUTSIDE_ROWS, PERSON_ROWS
 from machines.rows.per_rung import PER_RUNG_ROWS
+from machines.rows.refusals import REFUSALS
 from machines.rows.stops import CLOSING_ROWS, STOP_ROWS
 from machines.rows.targets import TARGET_ROWS
 from machines.words import Trigger
@@ -33,12 +35,13 @@ ROWS: tuple[R, ...] = (
     *PERSON_ROWS,
     *OUTSIDE_ROWS,
     *HALTED_ROWS,
+    *DECISION_ROWS,
     *PER_RUNG_ROWS,
 )
-CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *NEVER)
+CELLS: tuple[Cell[Instruction], ...] = (*ROWS, *IGNORED, *REFUSALS, *NEVER)
 
 TABLE: Table[Instruction] = Table(
-    tuple(State), {trigger: FACTS.get(trigger, ()) for trigger in Trigger}, CELLS
+    tuple(State), {trigger: FACTS[trigger] for trigger in Trigger}, CELLS
 )
 
 

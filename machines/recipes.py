@@ -72,7 +72,8 @@ def is_passed(ladder: Ladder, price: Decimal, quote: Quote | None, now_ms: int) 
     return market is not None and ladder.direction.beyond(price, market)
 
 
-def _rounded_exit(ladder: Ladder, value: Decimal) -> Decimal:
+def rounded_exit(ladder: Ladder, value: Decimal) -> Decimal:
+    """Round an exit's price to the tick, as the plan says."""
     terms = ladder.terms
     mode = terms.spec.rounding.exits
     return pricing.exit_px(value, terms.instrument.tick, ladder.direction, mode)
@@ -83,6 +84,13 @@ def exit_reference(ladder: Ladder) -> Decimal:
     if ladder.terms.spec.anchor is Anchor.AVERAGE and ladder.entered_qty:
         return ladder.average_fill
     return ladder.terms.start_px
+
+
+def declared_stop_px(ladder: Ladder) -> Decimal:
+    """Return the price of the declared stop, or of the one that the first fill will declare."""
+    if ladder.stop is not None and ladder.stop.trigger_px is not None:
+        return ladder.stop.trigger_px
+    return rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
 
 
 def _re_anchored(ladder: Ladder) -> bool:
@@ -123,10 +131,11 @@ def with_stop(ladder: Ladder, trigger_px: Decimal) -> Ladder:
 def _stop_to_held(ladder: Ladder, _: Moment) -> Ladder:
     stop = ladder.stop
     if stop is None:
-        trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
+        trigger = rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
         return with_stop(ladder, trigger)
-    if _re_anchored(ladder) and ladder.terms.spec.stop.percent and not stop.by_person:
-        trigger = _rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
+    put_there = stop.by_person or stop.pinned or stop.decision
+    if _re_anchored(ladder) and ladder.terms.spec.stop.percent and not put_there:
+        trigger = rounded_exit(ladder, ladder.terms.spec.stop.at(exit_reference(ladder)))
         stop = replace(stop, trigger_px=trigger)
     return replace(ladder, stop=replace(stop, qty=ladder.held))
 
@@ -151,7 +160,7 @@ def _re_price_rungs(ladder: Ladder) -> Ladder:
     for rung in ladder.rungs:
         target = ladder.terms.spec.targets[rung.n - 1]
         if rung.working and target.percent and not rung.by_person:
-            price = _rounded_exit(ladder, target.at(reference))
+            price = rounded_exit(ladder, target.at(reference))
             ladder = with_order(ladder, replace(rung, price=price))
     return ladder
 
@@ -169,11 +178,12 @@ def _fix_break_even(ladder: Ladder, _: Moment) -> Ladder:
 def _stop_to_break_even(ladder: Ladder, moment: Moment) -> Ladder:
     ladder = _stop_to_held(_fix_break_even(ladder, moment), moment)
     assert ladder.stop is not None, "it has just been declared"
-    ladder = replace(ladder, stop=replace(ladder.stop, by_person=False))
+    stop = replace(ladder.stop, by_person=False, decision="", was_px=None)
+    ladder = replace(ladder, stop=stop)
     return _pull_to_break_even(ladder, moment)
 
 
-def _tightened(ladder: Ladder, price: Decimal) -> Ladder:
+def tightened(ladder: Ladder, price: Decimal) -> Ladder:
     """Move the declared stop to ``price`` if that is toward profit."""
     stop = ladder.stop
     assert stop is not None, "what is held has a stop declared"
@@ -184,7 +194,7 @@ def _tightened(ladder: Ladder, price: Decimal) -> Ladder:
 
 def _pull_to_break_even(ladder: Ladder, _: Moment) -> Ladder:
     assert ladder.break_even is not None, "it is fixed when the first rung is hit"
-    return _tightened(ladder, ladder.break_even)
+    return tightened(ladder, ladder.break_even)
 
 
 def _owe_break_even(ladder: Ladder, moment: Moment) -> Ladder:
@@ -205,7 +215,7 @@ def one_rung_behind(ladder: Ladder) -> Decimal | None:
 def _step_stop(ladder: Ladder, moment: Moment) -> Ladder:
     price = one_rung_behind(ladder)
     assert price is not None, "the guard has found one"
-    return _tightened(_stop_to_held(ladder, moment), price)
+    return tightened(_stop_to_held(ladder, moment), price)
 
 
 def _drop_entries(ladder: Ladder, standing: Standing) -> Ladder:
@@ -234,20 +244,21 @@ def _cancel_stop(ladder: Ladder, _: Moment) -> Ladder:
     return replace(ladder, stop=None)
 
 
-def _declare_exit(
+def declare_exit(
     ladder: Ladder, qty: Decimal, moment: Moment, dead: DeclaredOrder | None = None
 ) -> Ladder:
-    """Declare a market exit, or let one that this poll declared already grow by it.
+    """Declare a market exit, or let one that this poll declared for the same already grow by it.
 
     It waits as long, and has been tried as often, as the ``dead`` one whose place it takes.
     """
     if qty <= ZERO:
         return ladder
     exits = ladder.exits
-    if len(exits) > moment.exits_sent:
+    decision = moment.event.decision if dead is None else dead.decision
+    if len(exits) > moment.exits_sent and exits[-1].decision == decision:
         exits = (*exits[:-1], replace(exits[-1], qty=exits[-1].qty + qty))
     else:
-        order = DeclaredOrder(Role.EXIT, len(exits) + 1, OrderType.MARKET, qty)
+        order = DeclaredOrder(Role.EXIT, len(exits) + 1, OrderType.MARKET, qty, decision=decision)
         if dead is not None:
             order = replace(order, refusals=dead.refusals, not_before_ms=dead.not_before_ms)
         exits = (*exits, order)
@@ -256,7 +267,7 @@ def _declare_exit(
 
 def _exit_all(ladder: Ladder, moment: Moment) -> Ladder:
     ladder = carriers.drop_pairs(ladder)
-    return _declare_exit(ladder, ladder.held - ladder.exiting, moment)
+    return declare_exit(ladder, ladder.held - ladder.exiting, moment)
 
 
 def _chase(ladder: Ladder, moment: Moment) -> Ladder:
@@ -264,7 +275,7 @@ def _chase(ladder: Ladder, moment: Moment) -> Ladder:
 
 
 def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
-    return _declare_exit(ladder, _fill_of(moment).qty, moment)
+    return declare_exit(ladder, _fill_of(moment).qty, moment)
 
 
 def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
@@ -284,7 +295,7 @@ def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:
     assert dead is not None, "a row of an exit's ending"
     ladder = with_order(ladder, replace(dead, qty=ZERO, standing=Standing.GONE))
     rest = min(dead.qty, ladder.held - ladder.exiting)
-    return _declare_exit(ladder, rest, moment, dead)
+    return declare_exit(ladder, rest, moment, dead)
 
 
 def _stop_again(ladder: Ladder, moment: Moment) -> Ladder:

@@ -88,6 +88,7 @@ def _times(ladder: Ladder, now_ms: int) -> list[int]:
     orders = (*ladder.rungs, *ladder.exits, *stop)
     times = [order.not_before_ms for order in orders if order.not_before_ms > now_ms]
     times += wakes_ms(ladder, now_ms)
+    times += [e.expires_ms for e in ladder.entries if e.working and e.expires_ms is not None]
     if carriers.in_turn(ladder):
         times += [at for at in turns_ms(ladder) if at > now_ms]
     if ladder.naked_since_ms is not None:

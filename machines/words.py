@@ -324,9 +324,12 @@ class Trigger(enum.StrEnum):
     RUNG_CANCELLED = "rung_cancelled"
     RUNG_MOVED = "rung_moved"
     STOP_MOVED = "stop_moved"
-    # Not built yet but in HALTED: other cells of these are *never* with that reason (steps 3, 4).
     TARGET_TOUCHED = "target_touched"
     TARGET_LEFT = "target_left"
+    SCALE_IN_ELAPSED = "scale_in_elapsed"
+    """The entry of a scale-in has worked for its whole life."""
+    ENTRY_PASSED = "entry_passed"
+    """The stop is at or beyond a working entry's price."""
     BOOK_DECIDED = "book_decided"
     SCALE_IN_DECIDED = "scale_in_decided"
     STOP_MOVE_DECIDED = "stop_move_decided"
@@ -349,7 +352,13 @@ class Event(msgspec.Struct, frozen=True):
     qty: Decimal = ZERO
     """What grew or shrank; an entry's open quantity as a person left it."""
     price: Decimal | None = None
-    """As a person left it, asked for it, or as the venue's average implies."""
+    """As a person left it, as it was decided, or as the venue's average implies."""
+    decision: str = ""
+    """The id of the decision behind it."""
+    fraction: Decimal | None = None
+    """Of what is held; ``qty`` is worked out when it is taken."""
+    expect_version: int | None = None
+    """Not taken by a ladder of another version."""
 
 
 def plain(value: Decimal) -> str:

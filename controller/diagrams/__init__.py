@@ -13,7 +13,7 @@ from controller.diagrams.charts import COMMAND, Chart, chart
 from controller.diagrams.dot import dot
 from controller.diagrams.markdown import markdown
 from controller.diagrams.mermaid import mermaid
-from machines import dispatch, position
+from machines import decision, dispatch, position
 from machines.facts import PREDICATES
 from machines.ladder import LIVE, State
 from machines.rows import names
@@ -40,6 +40,15 @@ CHARTS: tuple[Chart, ...] = (
         ends=dispatch.ENDED,
         facts=dispatch.PREDICATES,
         groups={"open": dispatch.OPEN},
+    ),
+    chart(
+        "decision",
+        "The life of a decision",
+        decision.TABLE,
+        decision.Standing.QUEUED,
+        ends=decision.ENDED,
+        facts=decision.PREDICATES,
+        groups={"waiting": decision.WAITING},
     ),
 )
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from machines.ladder import DeclaredOrder, Ladder, exit_side, order_id
+from machines.recipes import declared_stop_px
 from machines.words import ZERO, Capabilities, Leg, OrderType, Role, Side
 
 
@@ -35,6 +36,8 @@ class WantedOrder(msgspec.Struct, frozen=True):
     """What rests by this name stays as it is."""
     again: bool = False
     """At market, and to be told so once more although it rests."""
+    attached_stop_px: Decimal | None = None
+    """The stop that an entry carries, so that it exists from the first fill."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -68,16 +71,27 @@ def _wanted(ladder: Ladder, order: DeclaredOrder, side: Side) -> WantedOrder:
     )
 
 
-def entries_wanted(ladder: Ladder) -> list[WantedOrder]:
-    """Return the entries that should rest, as they are declared."""
+def entries_wanted(ladder: Ladder, *, attach: bool = False) -> list[WantedOrder]:
+    """Return the entries that should rest; with ``attach`` each carries the declared stop.
+
+    An attached stop replaces the position's at each fill of its order, so it is always the one
+    that is declared now (SPEC §9).
+    """
     into = ladder.direction.entry_side
-    return [_wanted(ladder, entry, into) for entry in ladder.entries if entry.working]
+    stop_px = declared_stop_px(ladder) if attach else None
+    return [
+        msgspec.structs.replace(_wanted(ladder, entry, into), attached_stop_px=stop_px)
+        for entry in ladder.entries
+        if entry.working
+    ]
 
 
 def lower(ladder: Ladder, capabilities: Capabilities) -> Wanted:
     """Fit the declared ladder to a venue with pooled exits."""
+    if ladder.released:
+        return Wanted((), ladder.terms.prefix, untouched=tuple(Role))
     out = exit_side(ladder)
-    orders = entries_wanted(ladder)
+    orders = entries_wanted(ladder, attach=capabilities.attached_stop)
     untouched = (Role.TAKE_PROFIT,) if ladder.hands_off else ()
     if not untouched:
         orders += [_wanted(ladder, rung, out) for rung in ladder.rungs if rung.qty]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from machines.facts import FACTS
 from machines.grammar import Ignored, Never
 from machines.ladder import LIVE
 from machines.rows.names import (
@@ -14,7 +13,6 @@ from machines.rows.names import (
     FULL,
     HALTED,
     IDLE,
-    LATER,
     NEW,
     PART,
     PENDING,
@@ -23,7 +21,6 @@ from machines.rows.names import (
 from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelled)
 
 # fmt: off
-_NOT_BUILT = "not built yet"
 _UNHELD = "nothing is held, so none of these rests"
 _ONCE = "a ladder is opened once"
 _CONFIRMED = "its cancel was declared; the end only confirms it"
@@ -32,14 +29,16 @@ _RESTS = "a stop still rests and protects; the move is tried again at the next p
 IGNORED: tuple[Ignored, ...] = (
     Ignored((PENDING, PART), T.ENTRY_ENDED, "another entry still works",
             {"entries_work": True, "refused": False}),
-    Ignored((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((FULL, CLOSING, CLOSED), T.ENTRY_ENDED, _CONFIRMED),
+    Ignored((TP1, BE), T.ENTRY_ENDED, "a scale-in's end: the position stays as it is"),
     Ignored((CLOSING,), T.RUNG_ENDED, "every rung was declared cancelled"),
     Ignored((CLOSING,), T.STOP_REFUSED, "an exit is under way"),
     Ignored((CLOSED,), T.STOP_REFUSED, "nothing is held any more"),
-    Ignored((PART, FULL, BE), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
-    Ignored((TP1,), T.STOP_REFUSED, _RESTS, {"stop_rests": True, "passed": False}),
+    Ignored((PART, FULL, BE), T.STOP_REFUSED, _RESTS, {"stop_rests": True, "decided": False}),
+    Ignored((TP1,), T.STOP_REFUSED, _RESTS,
+            {"stop_rests": True, "passed": False, "decided": False}),
     Ignored((TP1,), T.STOP_REFUSED, "when_break_even_is_behind = keep: the old stop stays",
-            {"stop_rests": True, "passed": True, "keep_behind": True}),
+            {"stop_rests": True, "passed": True, "keep_behind": True, "decided": False}),
     Ignored((TP1,), T.BREAK_EVEN_DUE, "the old stop stays; tried at every poll",
             {"behind": True}),
     Ignored((CLOSED,), T.FLAT_AND_CLEAR, "already seen"),
@@ -51,26 +50,24 @@ IGNORED: tuple[Ignored, ...] = (
             {"held": True}),
     Ignored((HALTED,), T.RUNG_ENDED, "rungs stay as they are"),
     Ignored((HALTED,), T.ENTRY_ENDED, _CONFIRMED),
-    Ignored((HALTED,), T.STOP_REFUSED, _RESTS, {"stop_rests": True}),
-    Ignored((HALTED,), T.STOP_MOVE_DECIDED, "nothing is held", {"held": False}),
+    Ignored((HALTED,), T.STOP_REFUSED, _RESTS, {"stop_rests": True, "decided": False}),
     Ignored((PENDING,), T.FOREIGN_SHRUNK, "what was foreign at the start went away"),
 )
 
-_BUILT = tuple(FACTS)
-
 NEVER: tuple[Never, ...] = (
     *(Never((NEW,), trigger, "nothing is declared before the plan is accepted")
-      for trigger in _BUILT if trigger is not T.PLAN_ACCEPTED),
+      for trigger in T if trigger is not T.PLAN_ACCEPTED),
     Never((*(s for s in ALL if s not in (NEW, HALTED)),), T.PLAN_ACCEPTED, _ONCE),
     Never((HALTED,), T.PLAN_ACCEPTED, _ONCE),
-    *(Never(ALL, trigger, _NOT_BUILT) for trigger in T if trigger not in FACTS),
-    *(Never(tuple(s for s in ALL if s not in (NEW, HALTED)), trigger, _NOT_BUILT)
-      for trigger in LATER),
     *(Never((HALTED,), trigger, "not looked for until a person has looked")
       for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED, T.BREAK_EVEN_SEEN, T.BREAK_EVEN_DUE,
-                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.RUNG_CANCELLED, T.RUNG_MOVED,
+                      T.BOOKS_DISAGREED, T.ENTRY_MOVED, T.ENTRY_PASSED, T.RUNG_CANCELLED,
+                      T.RUNG_MOVED,
                       T.TARGET_TOUCHED, T.TARGET_LEFT)),
-    Never((FULL, TP1, BE, CLOSING, CLOSED), T.ENTRY_MOVED, "no entry works in this state"),
+    *(Never((FULL, CLOSING, CLOSED), trigger, "no entry works in this state")
+      for trigger in (T.ENTRY_MOVED, T.ENTRY_PASSED)),
+    Never(AFTER_TP1, T.SCALE_IN_DECIDED, "what scales late has a price",
+          {"unpriced": True, "scales_late": True}),
     *(Never((*IDLE, CLOSING), trigger, "no rung works in this state")
       for trigger in (T.RUNG_CANCELLED, T.RUNG_MOVED, T.TARGET_TOUCHED, T.TARGET_LEFT)),
     Never(IDLE, T.STOP_MOVED, _UNHELD),
@@ -79,7 +76,7 @@ NEVER: tuple[Never, ...] = (
     Never((*IDLE, CLOSING), T.STOP_OVERDUE, "only while something held waits for its stop"),
     Never((FULL,), T.ENTRY_FILLED, "no entry works in this state",
           {"late": False, "entries_work": True}),
-    Never(AFTER_TP1, T.ENTRY_FILLED, "TP1 cancelled every entry", {"late": False}),
+    Never((FULL, *IDLE, CLOSING, HALTED), T.SCALE_IN_ELAPSED, "no entry works in this state"),
     *(Never((PART, FULL, TP1, BE, CLOSING, CLOSED), trigger, "only while nothing has filled")
       for trigger in (T.ENTRY_TTL_ELAPSED, T.TARGET_MISSED)),
     *(Never(IDLE, trigger, _UNHELD)

@@ -7,7 +7,6 @@ from machines import recipes as do
 from machines.grammar import Row
 from machines.ladder import State
 from machines.recipes import Instruction
-from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelled)
 
 NEW = State.NEW
 PENDING = State.PENDING_LIMITS
@@ -38,5 +37,3 @@ R = Row[Instruction]
 IDLE = (PENDING, CLOSED)
 """States in which nothing is held and no rung, stop or exit rests."""
 ALL = tuple(State)
-LATER = (T.STOP_MOVE_DECIDED, T.EXIT_DECIDED, T.RELEASE_DECIDED)
-"""Built for HALTED only, for now."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from machines import adopt
+from machines import adopt, decided
 from machines import recipes as do
 from machines.ladder import LIVE
 from machines.rows.names import (
+    AFTER_TP1,
     CLOSING,
     FULL,
     GET_OUT,
@@ -22,7 +23,7 @@ from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelle
 # fmt: off
 # A table is read row by row: the formatter would spread each over ten lines.
 PERSON_ROWS: tuple[R, ...] = (
-    R("P1", (PENDING, PART), T.ENTRY_MOVED, None, (adopt.KEEP_ENTRY,),
+    R("P1", (PENDING, PART, *AFTER_TP1), T.ENTRY_MOVED, None, (adopt.KEEP_ENTRY,),
       "A person has moved an entry: kept so."),
     R("P2", LIVE, T.RUNG_CANCELLED, None, (do.RUNG_OFF, do.SHARE_RUNGS),
       "A person has cancelled a rung: it stays off, its quantity folds."),
@@ -93,8 +94,8 @@ HALTED_ROWS: tuple[R, ...] = (
       "An exit ended unfilled for the third time: again, alert.", {"third_try": True}, alert=True),
     R("H2", (HALTED,), T.FLAT_AND_CLEAR, CLOSING, (do.CANCEL_RUNGS,),
       "Flat, and nothing of ours rests."),
-    R("H2", (HALTED,), T.STOP_MOVE_DECIDED, None, (adopt.KEEP_STOP,),
-      "A person asks for another stop.", {"held": True}),
+    R("H2", (HALTED,), T.STOP_MOVE_DECIDED, None, (decided.MOVE_STOP,),
+      "A person asks for another stop.", {"held": True, "moves_behind": False, "loosens": False}),
     R("H2", (HALTED,), T.EXIT_DECIDED, CLOSING, GET_OUT,
       "A person asks to get out.", {"held": True}),
     R("H2", (HALTED,), T.EXIT_DECIDED, CLOSING, NOTHING_LEFT,

@@ -26,7 +26,7 @@ TARGET_ROWS: tuple[R, ...] = (
       "Break-even that was behind the market is ahead of it again.", {"behind": False}),
     R("T2b", (TP1,), T.STOP_REFUSED, CLOSING, GET_OUT,
       "The venue refuses the move to break-even as behind the market: out.",
-      {"passed": True, "stop_rests": True, "keep_behind": False}, alert=True),
+      {"passed": True, "stop_rests": True, "keep_behind": False, "decided": False}, alert=True),
     R("T3", AFTER_TP1, T.RUNG_HIT, None, (do.STOP_TO_HELD, do.FOLD_RUNGS),
       "A later rung is hit.", {"held": True, "steps": False}),
     R("T3", AFTER_TP1, T.RUNG_HIT, None, (do.STEP_STOP, do.FOLD_RUNGS),

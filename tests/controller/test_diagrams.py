@@ -28,7 +28,8 @@ def redrawn(cells: tuple[position.R, ...]) -> charts.Chart:
     """The position's chart with other rows; whether they are still a table does not matter."""
     table = object.__new__(Table)
     table.states, table.facts = position.TABLE.states, position.TABLE.facts
-    table.cells = (*cells, *position.IGNORED, *position.NEVER)
+    empty = (cell for cell in position.TABLE.cells if not isinstance(cell, Row))
+    table.cells = (*cells, *empty)
     groups = {group.name: group.states for group in CHART.groups}
     return charts.chart(
         "position", CHART.title, table, State.NEW, ends=CHART.ends, facts=PREDICATES, groups=groups
@@ -186,7 +187,7 @@ def test_page_when_read_then_every_cell_of_the_table_is_named() -> None:
             numbers = {n.translate(digits) for n in re.findall(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+", cell)}
             assert cell
             assert numbers <= notes
-    listed = set(re.findall(r"`(\w+)`", page[page.index("In every state") :]))
+    listed = set(re.findall(r"`(\w+)`", page.partition("In every state")[2]))
     assert listed == {str(t) for t in Trigger} - {trigger for _, trigger in named}
     for state, trigger in product(State, Trigger):
         rows = {

@@ -9,7 +9,6 @@ import re
 
 import msgspec
 
-LATER = "(FULLY_FILLED|TP1_HIT|STOP_AT_BREAK_EVEN)"
 ENTERING = "(PARTIALLY_FILLED|FULLY_FILLED)"
 
 
@@ -25,7 +24,7 @@ class Equivalent(msgspec.Struct, frozen=True):
 
 EQUIVALENT = (
     Equivalent(
-        rf"(T2b|S2) {LATER} stop_refused .*: without cancel_entries",
+        r"S2 FULLY_FILLED stop_refused .*: without cancel_entries",
         "No entry works in this state, so there is none to cancel. (While the cancel of one is "
         "under way, other rows differ in what the journal says it was sent for; these are taken "
         "on a venue's answer, and what they ask for leaves with the next poll.)",
@@ -50,7 +49,8 @@ EQUIVALENT = (
         "Break-even is not fixed before TP1, so there is nothing to count anew.",
     ),
     Equivalent(
-        r"(E6|M1) (TP1_HIT|STOP_AT_BREAK_EVEN) (entry_filled late&keep_late|foreign_grown merges): "
+        r"(E6|M1|B2) (TP1_HIT|STOP_AT_BREAK_EVEN) "
+        r"(entry_filled (late&keep_late|!late)|foreign_grown merges): "
         r"owe_break_even for stop_to_held",
         "The instruction before has just counted break-even from the same books.",
     ),
@@ -93,6 +93,18 @@ EQUIVALENT = (
         r"H2 HALTED stop_refused passed&!stop_rests: without cancel_entries",
         "No entry works in this state; the row is taken on a venue's answer, and what it asks for "
         "leaves with the next poll.",
+    ),
+    Equivalent(
+        r"(B1|B4) FULLY_FILLED (book|exit)_decided.*: without cancel_entries",
+        "No entry works in this state, so there is none to cancel.",
+    ),
+    Equivalent(
+        r"B2 .* entry_filled !late: fold_rungs for share_rungs",
+        "What a scale-in fills adds to what there is to share, so folding shares too.",
+    ),
+    Equivalent(
+        r"(B2 .* scale_in_elapsed|B3 .* entry_passed) !others_work: cancel_entries for drop_entry",
+        "It is the only entry that works.",
     ),
     Equivalent(
         r"H2 HALTED stop_triggered !held: "

@@ -19,7 +19,10 @@ person cancels tp 2           likewise entry 1, stop
 person moves tp 2 @ PRICE     likewise entry 1 [QTY] @ PRICE, stop @ PRICE
 others add QTY [@ PRICE]      somebody else's trade, or the venue's (ADL), grows the position;
 others take QTY [@ PRICE]     makes it smaller; `unseen`: no fill of it is shown
-asked exit | release | stop @ PRICE    a decision, where HALTED takes it
+
+decide book 50%               a person decides: likewise `exit`, `rebalance`, `release`,
+decide scale in 25% | QTY     `stop PRICE`
+decide …, by rule | version 7      a rule does; it is for that version of the ladder
 
 refuse cancel entry 2 [WHY]   refuse what this poll sends; likewise place, amend, set_stop
 lose set_stop                 accept what this poll sends, and do nothing
@@ -112,6 +115,23 @@ def amounts(words: list[str]) -> tuple[Decimal | None, Decimal | None]:
     return qty, px
 
 
+def _decided(words: list[str]) -> dict[str, object]:
+    """Read what is decided, as fields of its event."""
+    match words:
+        case ["exit" | "rebalance" | "release" as what]:
+            return {"trigger": Trigger(f"{what}_decided")}
+        case ["stop", px]:
+            return {"trigger": Trigger.STOP_MOVE_DECIDED, "price": Decimal(px)}
+        case ["book", share] if share.endswith("%"):
+            return {"trigger": Trigger.BOOK_DECIDED, "fraction": Decimal(share[:-1]) / 100}
+        case ["scale", "in", share] if share.endswith("%"):
+            return {"trigger": Trigger.SCALE_IN_DECIDED, "fraction": Decimal(share[:-1]) / 100}
+        case ["scale", "in", qty]:
+            return {"trigger": Trigger.SCALE_IN_DECIDED, "qty": Decimal(qty)}
+        case _:
+            raise Misread(f"decide {' '.join(words)}: nobody can decide that")
+
+
 class World:
     """The venue, the clock, the market and the ladder of one scenario."""
 
@@ -176,8 +196,8 @@ class World:
             case ["restart"]:
                 turn = Turn(self.now_ms, self.book.capabilities.window_ms)
                 self.ladder = restarted(self._ladder(), turn)
-            case ["asked", *rest]:
-                self._ask(rest)
+            case ["decide", *rest]:
+                self._decide(rest)
             case ["we", "book", qty]:
                 self._book(Decimal(qty))
             case ["we", "cancel", "entry", n]:
@@ -243,12 +263,17 @@ class World:
                 return
         raise Misread(f"{op} was never lost")
 
-    def _ask(self, words: list[str]) -> None:
-        trigger = Trigger({"stop": "stop_move"}.get(words[0], words[0]) + "_decided")
-        event = Event(trigger, self.now_ms, by_person=True, price=amounts(words[1:])[1])
-        if trigger is Trigger.STOP_MOVE_DECIDED:
-            event = replace(event, role=Role.STOP_LOSS, n=1)
-        self.asked = (*self.asked, event)
+    def _decide(self, words: list[str]) -> None:
+        what, _, rest = " ".join(words).partition(", ")
+        by_rule, version = rest == "by rule", rest.removeprefix("version ")
+        event = Event(
+            Trigger.EXIT_DECIDED,
+            self.now_ms,
+            by_person=not by_rule,
+            decision=f"d{self.now_ms - START_MS}-{len(self.asked)}",
+            expect_version=int(version) if version.isdigit() else None,
+        )
+        self.asked = (*self.asked, replace(event, **_decided(what.split())))
 
     def _open(self, last: Decimal) -> None:
         script, book = self.script, self.book

@@ -16,7 +16,8 @@ from tests.machines.script import Script, Step, tidy
 
 PRICE = re.compile(
     "|".join(
-        rf"(?<={word} )[\d.]+" for word in ("@", "market", "opened at", "back to", "break-even")
+        rf"(?<={word} )[\d.]+"
+        for word in ("@", "market", "opened at", "back to", "break-even", "decide stop")
     )
 )
 OTHER = {Direction.LONG: Direction.SHORT, Direction.SHORT: Direction.LONG}

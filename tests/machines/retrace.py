@@ -7,14 +7,14 @@ event counted and the ladder that the row left.
 import msgspec
 from msgspec.structs import replace
 
-from machines import detectors, observe, outside
+from machines import core, detectors, observe
 from machines.dispatch import Turn
 from machines.flights import resolve
 from machines.grammar import Row
 from machines.ladder import DeclaredOrder, Ladder
 from machines.position import step
 from machines.recipes import Instruction, Moment
-from machines.words import Capabilities, Event, OutcomeKind, Trigger
+from machines.words import Capabilities, Event, OutcomeKind
 from tests.machines.scenario import Answer, Polled
 
 
@@ -71,9 +71,9 @@ class Retrace:
             counted, event = observe.count_fill(self.ladder, fill, here)
             self._take(counted, event, sent)
         for event in self.polled.asked:
-            if event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
-                self.ladder = outside.settle(self.ladder, here)
-            self._take(self.ladder, event, sent)
+            self.ladder, event = core.ready(self.ladder, event, here)  # noqa: PLW2901 (the same)
+            if event.expect_version in (None, self.ladder.version):
+                self._take(self.ladder, event, sent)
         for states, detect in detectors.detectors_for(here.capabilities):
             if self.ladder.state in states:
                 counted, events = detect(self.ladder, here)

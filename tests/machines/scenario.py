@@ -189,7 +189,7 @@ class Run(World):
         return f"{name}{to} {plain(mutation.qty)} {at}{again}"
 
     def shows(self, what: str) -> str:
-        """Answer a `=` line: `held`, `rests`, `break-even`, `average`."""
+        """Answer a `=` line: `held`, `rests`, `break-even`, `average`, …."""
         assert self.ladder is not None
         ladder, book = self.ladder, self.book
         match what:
@@ -200,6 +200,8 @@ class Run(World):
             case "break-even":
                 owed = ladder.break_even
                 return f"= break-even {'not fixed' if owed is None else plain(owed)}"
+            case "average":
+                return f"= average {ladder.avg_px:.4f}"
             case "foreign":
                 return f"= foreign {plain(ladder.foreign_qty)}"
             case "halted":
@@ -211,8 +213,8 @@ class Run(World):
                 return f"= realised {plain(ladder.realised)}, fees {plain(ladder.fees)}"
             case _:
                 raise Misread(
-                    f"= {what}: knows held, rests, break-even, foreign, halted, realised, "
-                    "unprotected"
+                    f"= {what}: knows held, rests, break-even, average, foreign, halted, "
+                    "realised, unprotected"
                 )
 
     def _resting(self) -> list[str]:
@@ -233,6 +235,8 @@ class Run(World):
 def row_told(taken: core.Taken) -> str:
     """Tell a row as the files do: `E2 PENDING_LIMITS → FULLY_FILLED`, or what was ignored."""
     cell = taken.cell
+    if not isinstance(cell, Row) and taken.event.decision and taken.event.role is None:
+        return f"refused in {taken.before}: {cell.reason}"
     if not isinstance(cell, Row):
         return f"ignored in {taken.before}: {taken.event.trigger.value}"
     after = "itself" if taken.after == taken.before else taken.after

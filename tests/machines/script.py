@@ -135,6 +135,8 @@ HEADER: dict[str, Callable[[list[str]], dict[str, object]]] = {
     "entry_ttl": lambda words: {"entry_ttl_ms": duration_ms(words[0])},
     "cancel_if_missed": lambda _: {"cancel_if_missed": True},
     "step_stop": lambda _: {"step_stop": True},
+    "scale_after_tp1": lambda _: {"scale_after_tp1": True},
+    "max_qty": lambda words: {"max_qty": Decimal(words[0])},
     "instrument": lambda words: {"instrument": _instrument(words)},
     "fees": lambda words: {"fees": Fees(**_pairs(words))},
     "naked_policy": lambda words: {"naked_policy": NakedPolicy(words[0])},

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from machines import recipes as do
+from machines.decision import Reason
 from machines.errors import BrokenTable, ForbiddenTransition
 from machines.grammar import Cell, Guard, Ignored, Never, Row, Table, states_of
 from machines.ladder import State
@@ -87,7 +88,7 @@ def test_pairs_when_listed_then_every_state_and_trigger_is_named() -> None:
 def test_cells_when_nothing_is_to_be_done_then_they_say_why() -> None:
     for cell in TABLE.cells:
         said = cell.says if isinstance(cell, Row) else cell.reason
-        assert len(said.split()) > 1, cell
+        assert len(said.split()) > 1 or said in set(Reason), cell
 
 
 def test_closed_when_read_then_only_a_late_entry_leads_out_of_it() -> None:

@@ -115,7 +115,7 @@ class Judge:
         """Judge every open ladder of a keeper."""
         self.steps += 1
         for kept in keeper.open:
-            for fault in self._faults(kept, informed=not keeper.missed):
+            for fault in self._faults(kept, informed=not keeper.reading.missed):
                 self.wrong.append(f"{now_ms} {kept.ladder.terms.spec.name}: {fault}")
         assert len(self.wrong) < 20, "too much is wrong to go on"
 

@@ -18,7 +18,7 @@ import anyio
 from controller import app
 from controller.accounts import build_accounts, with_book
 from controller.config import load
-from controller.journal import Draft, Journal
+from controller.journal import Decided, Draft, Journal
 from exchanges.simulated import FaultyVenue, SimulatedVenue
 from machines.words import Mutation, Outcome, Snapshot
 
@@ -43,11 +43,13 @@ class MortalJournal(Journal):
         self._fate = fate
         super().__init__(path)
 
-    def append(self, drafts: Sequence[Draft], boot_ms: int = 0) -> None:
-        if not drafts:
+    def append(
+        self, drafts: Sequence[Draft], boot_ms: int = 0, decisions: Sequence[Decided] = ()
+    ) -> None:
+        if not drafts and not decisions:
             return
         self._fate.pass_by()
-        super().append(drafts, boot_ms)
+        super().append(drafts, boot_ms, decisions)
         self._fate.pass_by()
 
 

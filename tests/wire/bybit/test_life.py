@@ -36,7 +36,7 @@ async def test_ladder_when_tp1_is_hit_then_break_even_ends_it(venue: Loopback) -
         trader = await Trader.start(account, long_plan())
         view = await trader.poll()
         assert (view.net_qty, stop_of(view)) == (Decimal("0.34"), "101500.0")
-        assert venue.mutations() == ["create-batch", "trading-stop", "create-batch"]
+        assert venue.mutations() == ["create-batch", "create-batch"]  # the stop rode on the entry
         assert [qty for _, qty in rungs(view)] == ["0.289", "0.017", "0.017", "0.017"]
 
         # One request for a whole entry fill: the stop follows the position by itself.
