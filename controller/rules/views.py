@@ -90,7 +90,7 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     may_scale: bool
     """The state and the plan's ``max_scalings`` leave room for another scale-in."""
     room_qty: Decimal
-    """What may still be entered below ``max_qty``."""
+    """What may still be entered below ``max_qty``, beside the entries that work."""
     spent: tuple[Spent, ...]
     candles: tuple[Bar, ...]
     atr: Decimal | None
@@ -174,7 +174,7 @@ def view_of(
         rungs_hit=tuple(r.n for r in ladder.rungs if r.standing is Standing.HIT),
         rung_behind_px=one_rung_behind(ladder),
         may_scale=scalings < spec.max_scalings and (entering or spec.scale_after_tp1),
-        room_qty=spec.max_qty * spec.planned_qty - ladder.entered_qty,
+        room_qty=_room_qty(ladder),
         spent=memory.spent,
         candles=market.candles,
         atr=market.atr,
@@ -191,6 +191,12 @@ def view_of(
         square_off_ms=place.square_off_ms,
         rules=spec.rules,
     )
+
+
+def _room_qty(ladder: Ladder) -> Decimal:
+    spec = ladder.terms.spec
+    working = sum((entry.qty for entry in ladder.entries if entry.working), ZERO)
+    return spec.max_qty * spec.planned_qty - ladder.entered_qty - working
 
 
 def _age_ms(memory: Memory, quote: Quote | None) -> int:

@@ -31,7 +31,7 @@ from exchanges.zerodha.sessions import read_calendar
 from machines.decision import Kind
 from machines.ladder import State
 from machines.words import Direction
-from tests.controller.rules.positions import AVERAGE, Trader, at, candles, now_ms, trading
+from tests.controller.rules.positions import AVERAGE, Trader, at, candles, filled, now_ms, trading
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
 both_sides = pytest.mark.parametrize("side", [LONG, SHORT])
@@ -160,6 +160,16 @@ def test_scaling_when_93_are_held_then_buys_23_once_and_within_the_most() -> Non
         trader.memory = fresh
         trader.ladder = replace(trader.ladder, entered_qty=Decimal(94))
         assert trader.fires == []  # 94 + 23 would be more than 1.25 × 93
+
+
+def test_scaling_when_entries_still_work_then_leaves_room_for_them() -> None:
+    with trading(rules=(SCALE,)) as trader:
+        running(trader.move(minutes=15).see("7"), "2", 300, now_ms())
+        trader.ladder = filled(trader.ladder.terms.spec, 0, 0, 80)
+        assert trader.fires == [SCALE]
+        # All hundred are entered or working, so that 26 more would be beyond 125.
+        trader.ladder = replace(trader.ladder, held=Decimal(104), held_cost=104 * AVERAGE)
+        assert trader.fires == []
 
 
 def test_scaling_when_tp1_is_hit_then_waits_for_the_plan_to_allow_it() -> None:
