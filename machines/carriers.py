@@ -62,6 +62,13 @@ def anew(order: DeclaredOrder) -> DeclaredOrder:
     )
 
 
+def resumed(order: DeclaredOrder) -> DeclaredOrder:
+    """Return the order of the next session in the place of one that the last one's end ended."""
+    again = anew(order)
+    out = order.carrier.phase in LEAVING or order.role is Role.EXIT
+    return _to_market(again) if out else again
+
+
 def shown(ladder: Ladder, order: DeclaredOrder, orders: dict[str, Order]) -> Order | None:
     """Return a declared order's present order as the venue shows it."""
     return orders.get(order_id(ladder.terms, order))
@@ -137,6 +144,8 @@ def let_go(ladder: Ladder, now_ms: int) -> Ladder:
     """
     rungs = tuple(_let_go(ladder, rung) for rung in ladder.rungs)
     after = replace(ladder, hands_off=False, rungs=rungs)
+    # One order may just have sold what the others were declared to share.
+    after = to_held(after) if in_turn(ladder) else after
     if after.exiting == ladder.exiting:
         return after
     return replace(after, exit_since_ms=now_ms)
@@ -189,6 +198,18 @@ def chased(ladder: Ladder, now_ms: int) -> Ladder:
     for order in (*rungs, *(order for order in ladder.exits if order.qty)):
         ladder = with_order(ladder, _to_market(order))
     return replace(ladder, exit_since_ms=now_ms)
+
+
+def to_held(ladder: Ladder) -> Ladder:
+    """Let what is on its way out shrink to what is held, the last first."""
+    excess = ladder.exiting - ladder.held
+    for order in reversed(leaving(ladder)):
+        if excess <= ZERO:
+            break
+        cut = min(order.qty, excess)
+        ladder = with_order(ladder, replace(order, qty=order.qty - cut))
+        excess -= cut
+    return ladder
 
 
 def exit_of(ladder: Ladder, event: Event) -> DeclaredOrder | None:

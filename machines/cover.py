@@ -53,7 +53,8 @@ def _carried(ladder: Ladder, here: Scene) -> Decimal:
 
 def note_cover(ladder: Ladder, here: Scene, filled_ms: int | None) -> Ladder:
     """Begin or end a span of unprotected time; ``filled_ms`` is the first entry fill just seen."""
-    if is_covered(ladder, here):
+    takes_stops = here.quote is None or here.quote.in_session
+    if not takes_stops or is_covered(ladder, here):
         return end_naked(ladder, here.now_ms)
     if ladder.naked_since_ms is not None:
         return ladder

@@ -208,8 +208,8 @@ def stop_passing(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See the market strictly beyond a stop that does not rest (SPEC §4 *Behind the market*)."""
     if not ladder.held or resting_stop_px(ladder, here) is not None:
         return ladder, []
-    if carriers.in_turn(ladder) and not ladder.to_share:
-        return ladder, []  # what a stop would be for is on its way out
+    if carriers.in_turn(ladder) and not (ladder.to_share and touch.in_session(here)):
+        return ladder, []  # what a stop would be for is on its way out, or nobody trades
     if not is_passed(ladder, declared_stop_px(ladder), here.quote, here.now_ms):
         return ladder, []
     return ladder, [Event(Trigger.STOP_PASSED, here.now_ms, Role.STOP_LOSS, 1)]
@@ -331,6 +331,7 @@ _IN_TURN: dict[Detector, Detector] = {
     stop_overdue_while_halted: touch.exit_overdue_while_halted,
 }
 DETECTORS_IN_TURN: tuple[tuple[tuple[State, ...], Detector], ...] = (
+    (tuple(State), touch.resumed),
     (HOLDING, touch.turned),
     ((State.CLOSING,), touch.stop_firing),  # the other stops of a position that is stopped out
     *((states, _IN_TURN.get(detect, detect)) for states, detect in DETECTORS),

@@ -73,8 +73,19 @@ def plan(ladder: Ladder, wanted: Wanted, here: Scene) -> list[Mutation]:
             if not covers and role not in wanted.untouched:
                 is_stop = resting.trigger_px is not None and role is Role.TAKE_PROFIT
                 found.append(CancelOrder(key, cid, Role.STOP_LOSS if is_stop else role, n))
+    if here.capabilities.day_orders and here.quote is not None and not here.quote.in_session:
+        found = [mutation for mutation in found if _of_a_pair(mutation, here)]
     found.sort(key=lane)
     return found if here.capabilities.reduce_only else bounded(ladder, found, here)
+
+
+def _of_a_pair(mutation: Mutation, here: Scene) -> bool:
+    """Tell whether a mutation is about a pair: these alone are taken outside a session."""
+    if isinstance(mutation, PlacePair):
+        return True
+    cid = "" if isinstance(mutation, SetStop) else mutation.client_order_id
+    resting = here.orders.get(cid)
+    return resting is not None and resting.type is OrderType.PAIR
 
 
 def differs(ladder: Ladder, here: Scene) -> bool:

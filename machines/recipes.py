@@ -279,14 +279,7 @@ def _exit_late(ladder: Ladder, moment: Moment) -> Ladder:
 
 
 def _exit_to_held(ladder: Ladder, _: Moment) -> Ladder:
-    excess = ladder.exiting - ladder.held
-    for order in reversed(carriers.leaving(ladder)):
-        if excess <= ZERO:
-            break
-        cut = min(order.qty, excess)
-        ladder = with_order(ladder, replace(order, qty=order.qty - cut))
-        excess -= cut
-    return carriers.off_when_flat(ladder)
+    return carriers.off_when_flat(carriers.to_held(ladder))
 
 
 def _exit_again(ladder: Ladder, moment: Moment) -> Ladder:

@@ -46,6 +46,29 @@ def in_flight(ladder: Ladder, order: DeclaredOrder) -> bool:
     return any(flight.slot == slot for flight in ladder.flights)
 
 
+def in_session(here: Scene) -> bool:
+    """Tell whether orders are taken now; without a price nobody knows otherwise."""
+    return here.quote is None or here.quote.in_session
+
+
+def resumed(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """Name anew, in the next session, what the end of the last one suspended.
+
+    No event: what is declared stands, and is missing at the venue under its new name (SPEC §3). A
+    limit at a target comes back as a stop.
+    """
+    if not in_session(here):
+        return ladder, []
+    stop = () if ladder.stop is None else (ladder.stop,)
+    for order in (*ladder.entries, *ladder.rungs, *stop, *ladder.exits):
+        shown = carriers.shown(ladder, order, here.orders)
+        if shown is None or shown.status is not OrderStatus.SUSPENDED:
+            continue
+        if shown.filled_qty == order.order_filled_qty:
+            ladder = with_order(ladder, carriers.resumed(order))
+    return ladder, []
+
+
 # ----------------------------------------------------------------------------------- targets
 
 
@@ -273,6 +296,8 @@ def exit_overdue(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See a triggered stop or an exit that has left something unfilled for 2 s."""
     since = ladder.exit_since_ms
     if not ladder.held or since is None or here.now_ms - since < CHASE_AFTER_MS:
+        return ladder, []
+    if not in_session(here):
         return ladder, []
     return ladder, [Event(Trigger.EXIT_OVERDUE, here.now_ms, Role.EXIT)]
 

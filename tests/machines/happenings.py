@@ -11,6 +11,7 @@ late report of entry 2        it had filled before its end, and that is told onl
 end entry 2 cancelled         the venue's word for an order: also rejected, expired, suspended,
                               triggered, unknown, open, filled (amended down to what had filled)
 stop gone | stop back to P    the position's stop vanishes; an older one is there again
+session ends | session begins   resting orders are suspended, and none is taken until it begins
 twin stop                     the conditional stop before the present one rests again
 position not visible | visible again   exits and stops are refused until it is
 read began 3s ago             this poll's view is as old as that
@@ -218,6 +219,10 @@ class World:
                 book.end(*self._order(rest), OrderStatus(rest[0]))
             case ["late", "report", "of", word, n]:
                 book.report(ROLES[word], int(n), None, self.now_ms)
+            case ["session", "ends" | "begins" as verb]:
+                book.quote = replace(book.quote, in_session=verb == "begins")
+                if verb == "ends":
+                    book.suspend()
             case ["stop", "gone"]:
                 book.stop = None
             case ["stop", "back", "to", px]:

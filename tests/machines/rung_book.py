@@ -48,6 +48,7 @@ class RungBook(Book):
             stop_market=False,
             amend_type=True,
             max_amendments=25,
+            day_orders=True,
             pair_gap=Decimal("0.0025") if exits is ExitStyle.PAIRS else ZERO,
         )
 
@@ -69,6 +70,11 @@ class RungBook(Book):
                 found.append((n, order))
         return sorted(found, key=lambda each: each[0])
 
+    def suspend(self) -> None:
+        for cid, order in self.orders.items():
+            if order.status.live and order.type is not OrderType.PAIR:
+                self.orders[cid] = replace(order, status=OrderStatus.SUSPENDED)
+
     def on_sale(self) -> Decimal:
         side = self.direction.exit_side
         return sum((o.leaves_qty for o in self.orders.values() if o.side is side), ZERO)
@@ -84,6 +90,8 @@ class RungBook(Book):
         assert asked.side is side, f"{asked}: wrong side"
         assert not asked.reduce_only, f"{asked}: there is no such order here"
         self._on_grid(asked)
+        closed = not self.quote.in_session and asked.type is not OrderType.PAIR
+        assert not closed, f"{asked}: outside a session"
         if not entry:
             assert self.on_sale() + asked.qty <= self.held, f"{asked}: sells more than is held"
         if asked.type in STOPS and self._reached(asked.trigger_px):
