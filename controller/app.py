@@ -18,7 +18,7 @@ from controller.accounts import Account, build_accounts, with_book
 from controller.alerts import OnAlert, no_alert
 from controller.clock import FeedClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
-from controller.config import Config
+from controller.config import AtEnd, Config
 from controller.control import Control
 from controller.journal import Journal
 from controller.keeper import Keeper, OnChange, no_change
@@ -59,8 +59,11 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
         with supervised(report):
             await runner.run()
 
+    gets_out = config.controller.at_end is AtEnd.EXIT
     runners = {
-        name: FeedRunner(desk.keeper, desk.account, clock, start_ms, desk.resume_ms)
+        name: FeedRunner(
+            *(desk.keeper, desk.account, clock, start_ms, desk.resume_ms), gets_out=gets_out
+        )
         for name, desk in desks.items()
     }
     async with anyio.create_task_group() as watching:

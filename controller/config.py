@@ -177,7 +177,7 @@ def _read_controller(table: Table, base_dir: Path, env: Mapping[str, str]) -> Co
         cycle_ms=table.read("cycle", _cycle_ms, default.cycle_ms),
         enhanced_tp_sl=_read_enhanced(table, env),
         socket=base_dir / table.read("socket", text, str(default.socket)),
-        at_end=table.read("at_end", choice(AtEnd, {AtEnd.EXIT: 3}), default.at_end),
+        at_end=table.read("at_end", choice(AtEnd), default.at_end),
     )
     for key, usual in _ONLY.items():
         if table.sound(key) and table.raw.get(key, usual) != usual:

@@ -101,6 +101,7 @@ class Keeper:
         self._journal = journal
         self._on_change = on_change
         self._on_alert = on_alert
+        self._ends = False
         self._last_closed: dict[Key, Kept] = {}
         self._answers: list[Draft] = []
         """Outcomes that wait for the next commit of the same instant."""
@@ -162,6 +163,12 @@ class Keeper:
         finally:
             self._write(())
 
+    async def get_out(self, now_ms: int) -> None:
+        """Leave every position, at the end of what there is to trade on (SPEC §11 ``at_end``)."""
+        self._ends = True
+        self.openings.waiting.clear()
+        await self.settle(now_ms)
+
     async def _round(self, now_ms: int) -> bool:
         since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
         snapshot = await self.reading.read(since_ms, now_ms)
@@ -220,6 +227,10 @@ class Keeper:
             if asked:
                 self._guarded(kept, work, asked)
                 return
+        if self._ends and kept.ladder.state is not State.CLOSING:
+            leave = Event(Trigger.EXIT_DECIDED, work.now_ms, reason="end_of_feed")
+            self._guarded(kept, work, (leave,))
+            return
         key = kept.ladder.terms.key
         if work.view(key) is kept.view and not _due(kept.watch, work.quote(key), work.now_ms):
             return

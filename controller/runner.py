@@ -21,6 +21,8 @@ class FeedRunner:
         clock: FeedClock,
         start_ms: int,
         resume_ms: int = 0,
+        *,
+        gets_out: bool = False,
     ) -> None:
         self._feeds = account.feeds
         self._keeper = keeper
@@ -28,6 +30,8 @@ class FeedRunner:
         self._clock = clock
         self._poll_ms = account.settings.poll_ms
         self._anchor_ms = start_ms
+        self._gets_out = gets_out
+        """What is open at the feed's end is exited there, at the last close."""
         self._resume_ms = resume_ms
         """When an earlier run was last at work: looked at once more before anything else."""
         self._ticket = clock.join()
@@ -39,6 +43,8 @@ class FeedRunner:
                 await self._turn(self._resume_ms)
             while (wake_ms := self.next_wake_ms()) is not None:
                 await self._turn(wake_ms)
+            if self._gets_out:
+                await self._keeper.get_out(self._clock.now_ms())
         finally:
             self._clock.leave(self._ticket)
 

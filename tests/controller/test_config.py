@@ -174,7 +174,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
 LATER: list[tuple[str, str]] = [
     ("[controller]\nenhanced_tp_sl = false\n" + PLAN, "step 4"),
     (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
-    ('[controller]\nat_end = "exit"\n' + PLAN, "step 3"),
     ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
     ('[controller]\nsocket = "a.sock"\n' + PLAN, "step 4"),
     (PLAN + 'max_qty = "1.5"', "step 4"),

@@ -38,24 +38,24 @@ STYLES = ("pooled", "per-rung", "pairs")
 def hours(folder: Path, data: Path, style: str, bars: int) -> Told:
     first_lines(data / CANDLES, folder / "candles.csv", bars)
     ladder = 'entry_ttl = "1h"\nbe_gap = "0.1%"'
-    return play(folder, ACCOUNT.format(exits=style), POSITIONS, ladder)
+    return play(folder, ACCOUNT.format(exits=style), POSITIONS, ladder, 'at_end = "exit"')
 
 
 def sound(told: Told, count: int) -> None:
     """Hold a run to what must be so in every style."""
-    # The last hours' positions are still open at the feed's end.
-    assert len(told.ladders) == count
-    assert told.states[State.CLOSED] >= count - 5
-    assert not told.states[State.HALTED]
+    assert told.states == {State.CLOSED: count}
     assert told.cash == told.booked()
-    assert told.cash == sum(ladder.cash - ladder.fees for ladder in told.ladders.values())
-    closed = [each for each in told.ladders.values() if each.state is State.CLOSED]
-    assert all(ladder.realised == ladder.cash for ladder in closed)
+    assert told.cash == sum(each.cash - each.fees for each in told.ladders.values())
+    assert all(each.realised == each.cash for each in told.ladders.values())
     assert not [r for r in told.records if r.kind == "alert"]
+    last = max(r.at_ms for r in told.records)
+    ended = [r for r in told.records if r.data.get("reason") == "end_of_feed"]
+    assert ended
+    assert {r.at_ms for r in ended} == {last}
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_day_when_a_position_opens_every_hour_then_nothing_is_oversold_and_the_cash_is_exact(
+def test_day_when_a_position_opens_every_hour_then_each_is_closed_and_the_cash_is_exact(
     tmp_path: Path, shared_data: Path, style: str
 ) -> None:
     told = hours(tmp_path, shared_data, style, DAY)
@@ -64,7 +64,7 @@ def test_day_when_a_position_opens_every_hour_then_nothing_is_oversold_and_the_c
 
 @pytest.mark.prove
 @pytest.mark.parametrize("style", STYLES)
-def test_month_when_a_position_opens_every_hour_then_nothing_is_oversold_and_the_cash_is_exact(
+def test_month_when_a_position_opens_every_hour_then_each_is_closed_and_the_cash_is_exact(
     tmp_path: Path, shared_data: Path, style: str
 ) -> None:
     told = hours(tmp_path, shared_data, style, MONTH)
