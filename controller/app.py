@@ -163,6 +163,12 @@ def _tell_apart(account: Account, journal: Journal, state: Path) -> None:
         )
 
 
+def _begun_ms(account: Account) -> int:
+    """Return the venue's time; zero before its first bar has closed."""
+    first_ms = min(feed.times[0] for feed in account.feeds.values())
+    return account.venue.now_ms if account.venue.now_ms >= first_ms else 0
+
+
 def open_desks(
     config: Config,
     accounts: Mapping[str, Account],
@@ -175,7 +181,7 @@ def open_desks(
     *Raises*: InvalidSpec, JournalError.
     """
     where = {
-        name: Where(account.venue.now_ms, account.venue.capabilities.window_ms)
+        name: Where(_begun_ms(account), account.venue.capabilities.window_ms)
         for name, account in accounts.items()
     }
     found = recover(journal, where, config.positions)

@@ -26,6 +26,7 @@ class Where(msgspec.Struct, frozen=True):
     """Where an account's venue stands. *Units*: UTC ms, ms."""
 
     now_ms: int
+    """Zero where its market has not begun."""
     window_ms: int
 
 
@@ -64,7 +65,7 @@ def recover(
     found: dict[str, Recovered] = {}
     for account, where in venues.items():
         last_ms = journal.last_ms(account)
-        resume_ms = max(where.now_ms, last_ms) if last_ms else 0
+        resume_ms = max(where.now_ms, last_ms)
         turn = Turn(resume_ms, where.window_ms)
         mine = [
             _kept(ladder, turn, closed_by.get(name, ""))

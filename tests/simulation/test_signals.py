@@ -102,7 +102,7 @@ def test_signal_when_files_are_open_but_the_loop_does_not_listen_then_waits_for_
     original = getattr(app, moment)
 
     def struck(*args: object, **named: object) -> object:
-        os.kill(os.getpid(), ending)
+        signal.raise_signal(ending)
         return original(*args, **named)
 
     monkeypatch.setattr(app, moment, struck)
@@ -121,7 +121,7 @@ def test_signal_when_the_loop_has_ended_then_the_summary_is_whole(
 
     def struck(screen: Screen, notes: Iterable[str] = ()) -> None:
         for ending in ENDINGS:
-            os.kill(os.getpid(), ending)
+            signal.raise_signal(ending)
         original(screen, notes)
 
     monkeypatch.setattr(Screen, "summary", struck)
