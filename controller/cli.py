@@ -19,7 +19,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
-from controller.codes import FINE, IN_USE, INTERNAL, STORAGE_FAILED, WRONG_INPUT
+from controller.codes import FINE, IN_USE, INTERNAL, NO_VENUE, STORAGE_FAILED, WRONG_INPUT
 from machines.errors import InvalidSpec, RungkeeperError
 
 _EPILOG = """\b
@@ -30,6 +30,7 @@ Exit codes:
   3   the state file, or a venue's own file, is in use by another process
   4   the journal, or a venue's own file, cannot be read or written;
       nothing more was sent
+  5   a venue cannot be reached, or asks for a login; nothing was sent
   70  an internal error
 """
 
@@ -303,7 +304,7 @@ def _report(errors: list[RungkeeperError]) -> int:
 
 def _code_of(error: RungkeeperError) -> int:
     from controller.journal import JournalBusy, JournalError
-    from exchanges.errors import BadFeed, VenueFileBusy, VenueFileError
+    from exchanges.errors import BadFeed, VenueFileBusy, VenueFileError, VenueUnavailable
 
     match error:
         case InvalidSpec() | BadFeed():
@@ -312,6 +313,8 @@ def _code_of(error: RungkeeperError) -> int:
             return IN_USE
         case JournalError() | VenueFileError():
             return STORAGE_FAILED
+        case VenueUnavailable():
+            return NO_VENUE
         case _:
             raise error  # a table or an invariant of ours is broken: an internal error
 

@@ -129,7 +129,7 @@ def read_accounts(
         )
         default = AccountSettings(name=name, book=book, poll_ms=default_poll_ms)
         if account.raw.get("venue") in _LIVE:
-            found[name] = _read_live(name, account, base_dir, state)
+            found[name] = _read_live(default, account, base_dir, state)
         else:
             found[name] = _read_account(default, account, base_dir, env)
     _check_apart(found, tables)
@@ -142,12 +142,20 @@ def read_accounts(
 _LIVE = (VenueName.BYBIT, VenueName.ZERODHA)
 
 
-def _read_live(name: str, table: Table, base_dir: Path, state: Path) -> AccountSettings:
+def _read_live(
+    default: AccountSettings, table: Table, base_dir: Path, state: Path
+) -> AccountSettings:
+    name = default.name
     bybit = table.need("venue", choice(VenueName), "") is VenueName.BYBIT
+    usual = BYBIT_POLL_MS if bybit else ZERODHA_POLL_MS
+    if default.poll_ms is None and "poll" not in table:
+        table.fault("poll", 'missing; controller.poll is "bar", and a real venue has no bars')
+    elif default.poll_ms not in (None, AccountSettings(name=name).poll_ms):
+        usual = default.poll_ms
     settings = AccountSettings(
         name=name,
         venue=VenueName.BYBIT if bybit else VenueName.ZERODHA,
-        poll_ms=table.read("poll", live_poll_ms, BYBIT_POLL_MS if bybit else ZERODHA_POLL_MS),
+        poll_ms=table.read("poll", live_poll_ms, usual),
         live=read_bybit(table) if bybit else read_zerodha(table, name, base_dir, state),
     )
     table.close()

@@ -1,0 +1,221 @@
+"""Opens real venues: settings and secrets in, the port out. The only place that names adapters.
+
+A venue may be away when the controller starts, and that is an outage like any other: `LateVenue`
+is there from the start and opens at the first read that succeeds. Each adapter is imported when an
+account of its venue is opened, so that nobody loads the SDK of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from controller.clock import Clock
+from controller.config import Config
+from controller.config_accounts import AccountSettings
+from controller.config_live import BybitAccount, ZerodhaAccount, fetch
+from exchanges.secrets import Secret
+from exchanges.venue import Venue
+from machines.errors import InvalidSpec
+from machines.words import Capabilities, Fees, Instrument, Key, Mutation, Outcome, Snapshot
+
+Secrets = Mapping[str, Secret]
+"""By where each is configured: ``accounts.NAME.FIELD``."""
+
+
+class Closing(Venue, Protocol):
+    """A venue whose connections can be let go."""
+
+    def close(self) -> None:
+        """Let the connections go."""
+        ...
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A venue that has answered. ``stream`` runs until cancelled and calls what it was given."""
+
+    venue: Closing
+    stream: Callable[[], Awaitable[None]] | None = None
+    stream_fault: Callable[[], str] = lambda: ""
+    """Says why the stream is not up; empty while it is."""
+    warnings: tuple[str, ...] = ()
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What it takes to open one account."""
+
+    settings: AccountSettings
+    symbols: tuple[str, ...]
+    secrets: Secrets
+    folder: Path
+    env: Mapping[str, str]
+    clock: Clock
+    wake: Callable[[], None]
+
+    def secret(self, field: str) -> Secret:
+        """Return a secret that was fetched at the start."""
+        return self.secrets[f"accounts.{self.settings.name}.{field}"]
+
+
+def fetch_secrets(config: Config, env: Mapping[str, str]) -> Secrets:
+    """Fetch what signs requests. *Raises*: InvalidSpec with every secret that is not there."""
+    wanted: dict[str, str] = {}
+    for name, settings in config.accounts.items():
+        live = settings.live
+        if isinstance(live, BybitAccount):
+            wanted |= {f"accounts.{name}.key": live.key, f"accounts.{name}.secret": live.secret}
+        elif live is not None:
+            wanted |= {f"accounts.{name}.key": live.key}
+            wanted |= {f"accounts.{name}.access_token": live.access_token}
+    try:
+        return fetch(wanted, config.base_dir, env)
+    except InvalidSpec as error:
+        raise InvalidSpec([_with_remedy(fault) for fault in error.faults]) from None
+
+
+def _with_remedy(fault: str) -> str:
+    """Add how to get what is missing, where a command of ours does that."""
+    where, _, _ = fault.partition(":")
+    return f"{fault}; run `rungkeeper login zerodha`" if where.endswith(".access_token") else fault
+
+
+def capabilities_of(settings: AccountSettings) -> Capabilities:
+    """Say what a venue can do, before it is asked."""
+    live = settings.live
+    if isinstance(live, BybitAccount):
+        from exchanges.bybit.capabilities import capabilities as bybit
+
+        return bybit(live.stop_style)
+    from exchanges.zerodha.capabilities import capabilities as zerodha
+
+    assert live is not None, f"{settings.name} is no live account"
+    return zerodha(live.settings.product, live.settings.scheme)
+
+
+async def open_venue(desk: Desk) -> Opened:
+    """Open an account. *Raises*: InvalidSpec when it must not trade; VenueUnavailable."""
+    live = desk.settings.live
+    if isinstance(live, BybitAccount):
+        return await _open_bybit(desk, live)
+    assert live is not None, f"{desk.settings.name} is no live account"
+    return await _open_zerodha(desk, live)
+
+
+async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
+    from exchanges.bybit.client import open_account
+    from exchanges.bybit.pace import BybitPacer
+    from exchanges.bybit.settings import BybitSettings
+    from exchanges.bybit.stream import Stream, StreamState
+
+    clock = desk.clock
+    settings = BybitSettings(
+        account=desk.settings.name,
+        key=desk.secret("key"),
+        secret=desk.secret("secret"),
+        environment=live.environment,
+        url=live.url,
+        stream_url=live.stream_url,
+        stop_style=live.stop_style,
+        symbols=desk.symbols,
+        allow_transfers=live.allow_transfers,
+    )
+    venue = await open_account(settings, clock.now_ms, BybitPacer(clock, clock.now_ms))
+    if not live.streams:
+        return Opened(venue, warnings=venue.found.warnings)
+    stream = Stream(settings, desk.wake, clock.now_ms)
+
+    def fault() -> str:
+        up = stream.health.state is StreamState.UP
+        return "" if up else stream.health.text or stream.health.state.value
+
+    return Opened(venue, stream.run, fault, venue.found.warnings)
+
+
+async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
+    from exchanges.zerodha import Stream, ZerodhaVenue
+    from exchanges.zerodha.stream import StreamState
+
+    where = f"accounts.{desk.settings.name}.access_token"
+    # Asked anew after a token has died: a login rewrites the file.
+    token = partial(_token, {where: live.access_token}, desk)
+    settings = msgspec.structs.replace(live.settings, symbols=desk.symbols)
+    now_ms = desk.clock.now_ms
+    venue = await ZerodhaVenue.open(settings, desk.secret("key"), token, now_ms)
+    if not live.ticker:
+        return Opened(venue)
+    stream = Stream(desk.secret("key"), token, None, desk.wake, now_ms)
+
+    def fault() -> str:
+        up = stream.health.state is StreamState.UP
+        return "" if up else stream.health.text or stream.health.state.value
+
+    return Opened(venue, stream.run, fault)
+
+
+def _token(reference: Mapping[str, str], desk: Desk) -> Secret:
+    (secret,) = fetch(reference, desk.folder, desk.env).values()
+    return secret
+
+
+class LateVenue:
+    """One account's venue, whether or not it has answered yet."""
+
+    def __init__(self, desk: Desk, on_open: Callable[[Opened], None]) -> None:
+        self._desk = desk
+        self._on_open = on_open
+        self._capabilities = capabilities_of(desk.settings)
+        self._venue: Closing | None = None
+
+    @property
+    def account(self) -> str:
+        """Name the account as the configuration does."""
+        return self._desk.settings.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Say what this venue can do."""
+        return self._capabilities
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Return the known instruments by symbol; none before the venue has answered."""
+        return {} if self._venue is None else self._venue.instruments
+
+    def fees(self, symbol: str) -> Fees:
+        """Return the fee rates of a symbol."""
+        return self._there.fees(symbol)
+
+    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
+        """Name the venue position a ladder of this symbol and side would own."""
+        if self._venue is None:  # asked for waiting plans, none of which starts without a price
+            return Key(self.account, symbol)
+        return self._venue.key_for(symbol, ladder_key, side)
+
+    async def snapshot(self, since_ms: int) -> Snapshot:
+        """Read everything, and open the account before that where it is not open.
+
+        *Raises*: VenueUnavailable; InvalidSpec when the account must not trade.
+        """
+        if self._venue is None:
+            opened = await open_venue(self._desk)
+            self._venue = opened.venue
+            self._on_open(opened)
+        return await self._venue.snapshot(since_ms)
+
+    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        """Send mutations and return one outcome for each."""
+        return await self._there.send(mutations)
+
+    @property
+    def _there(self) -> Closing:
+        assert self._venue is not None, "what is sent follows a snapshot"
+        return self._venue
+
+    def close(self) -> None:
+        """Let the connections go."""
+        if self._venue is not None:
+            self._venue.close()
