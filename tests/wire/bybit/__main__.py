@@ -28,7 +28,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.wire.bybit", description=__doc__)
     parser.add_argument("--port", type=int, default=8123, help="of the HTTP side")
-    parser.add_argument("--stream-port", type=int, default=8124, help="of the private stream")
+    parser.add_argument("--stream-port", type=int, default=8125, help="of the private stream")
     parser.add_argument("--seconds", type=float, default=600, help="it ends after so long")
     parser.add_argument("--tick-ms", type=int, default=200, help="between two prices")
     parser.add_argument("--step", type=float, default=0.0004, help="of the walk, as a fraction")

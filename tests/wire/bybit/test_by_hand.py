@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from controller.config import load
+from controller.config_live import BybitAccount
+from tests.wire.bybit.__main__ import arguments
+
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -23,3 +27,12 @@ def test_venue_when_started_by_hand_then_listens_here_and_ends_by_itself() -> No
         r"^Loopback Bybit at http://127\.0\.0\.1:\d+, stream at ws://127", found.stdout
     )
     assert "export BYBIT_KEY=loopback-key BYBIT_SECRET=loopback-secret" in found.stdout
+
+
+def test_example_when_loaded_then_it_goes_to_the_loopback_venue() -> None:
+    config = load(CHECKOUT / "examples" / "bybit-loopback.toml", {})
+    (account,) = config.accounts.values()
+    assert isinstance(account.live, BybitAccount)
+    usual = arguments([])
+    assert account.live.url == f"http://127.0.0.1:{usual.port}"
+    assert account.live.stream_url == f"ws://127.0.0.1:{usual.stream_port}/v5/private"

@@ -29,8 +29,7 @@ def test_venue_when_started_by_hand_then_listens_here_and_ends_by_itself() -> No
 
 
 def test_example_when_loaded_then_it_goes_to_the_loopback_venue() -> None:
-    written = Path(__file__).with_name("loopback.toml")
-    config = load(written, {})
+    config = load(CHECKOUT / "examples" / "zerodha-loopback.toml", {})
     (account,) = config.accounts.values()
     assert isinstance(account.live, ZerodhaAccount)
     assert account.live.settings.url == "http://127.0.0.1:8124"
