@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Generator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from controller import journal
 from controller.codes import FINE
 from machines.words import Key
+from tests.controller.live_runs import (
+    ROOT,
+    Street,
+    alerted,
+    loaded,
+    running,
+    started,
+    told,
+)
 from tests.wire.bybit.desk import PRICES, rules
 from tests.wire.bybit.faults import Wrong
 from tests.wire.bybit.private import PrivateStream
 from tests.wire.bybit.server import Loopback
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = (sys.executable, "-u", "-m", "controller", "run", "--config")
 CONFIG = """
 [controller]
 state = "b.db"
@@ -48,28 +51,22 @@ stop = "101500"
 targets = ["105000", "106000", "107000", "108000"]
 """
 KEY = Key("loop", "BTCUSDT")
+FIRST = ["0.289", "0.017", "0.017", "0.017"]
+"""The rungs when the market entry alone has filled."""
 
 
-class Street:
-    """A loopback Bybit, its stream, and a way to wait for what happens there."""
+class Bybit(Street):
+    """A loopback Bybit and its stream."""
 
     def __init__(self, folder: Path) -> None:
         self.venue = Loopback(rules(), PRICES)
         self.stream = PrivateStream(self.venue.exchange)
-        self.config = folder / "b.toml"
-        text = CONFIG.format(url=self.venue.url, stream=self.stream.url)
-        self.config.write_text(text)
-        self._answered = threading.Condition()
-        self.venue.after = self._tell
-
-    def _tell(self, path: str) -> None:
-        with self._answered:
-            self._answered.notify_all()
-
-    def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something holds after a request."""
-        with self._answered:
-            assert self._answered.wait_for(true, 20), self.venue.mutations()
+        super().__init__(
+            folder / "b.toml",
+            CONFIG.format(url=self.venue.url, stream=self.stream.url),
+            {"BYBIT_KEY": self.venue.rules.key, "BYBIT_SECRET": self.venue.rules.secret},
+        )
+        self.venue.after = self.tell
 
     def rungs(self) -> list[str]:
         """Show what rests to take profit, nearest first."""
@@ -83,65 +80,28 @@ class Street:
         return [f"{qty.normalize():f}" for _, qty in sorted(resting)]
 
     def stop(self) -> Decimal | None:
+        """Return where the position's stop is."""
         book = self.venue.exchange.engine.book(KEY)
         return None if book is None or book.stop is None else book.stop.px
 
     def move(self, price: str) -> None:
+        """Let a price happen."""
         self.venue.exchange.move("BTCUSDT", price)
-
-    def close(self) -> None:
-        self.stream.close()
-        self.venue.close()
 
 
 @pytest.fixture
-def street(tmp_path: Path) -> Generator[Street]:
-    opened = Street(tmp_path)
+def street(tmp_path: Path) -> Generator[Bybit]:
+    opened = Bybit(tmp_path)
     yield opened
-    opened.close()
-
-
-@contextmanager
-def started(street: Street, *command: str) -> Generator[subprocess.Popen[str]]:
-    """Run the controller; whoever asks for it ends it."""
-    keys = {"BYBIT_KEY": street.venue.rules.key, "BYBIT_SECRET": street.venue.rules.secret}
-    with subprocess.Popen(
-        [*(command or RUN), str(street.config)],
-        cwd=ROOT, env=os.environ | keys, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as run:  # fmt: skip
-        try:
-            yield run
-        except BaseException:
-            run.kill()
-            raise
-
-
-@contextmanager
-def running(street: Street, ending: signal.Signals) -> Generator[subprocess.Popen[str]]:
-    """Run the controller, and end it by a signal; nothing worth an alert may happen."""
-    with started(street) as run:
-        yield run
-        run.send_signal(ending)
-        assert run.stderr is not None
-        said = run.stderr.read()
-    assert (said, run.returncode) == ("", FINE if ending is signal.SIGTERM else -ending)
-
-
-def told(run: subprocess.Popen[str], row: str) -> None:
-    """Read on until a row is printed."""
-    assert run.stdout is not None
-    for line in run.stdout:
-        if row in line:
-            return
-    raise AssertionError(f"{row} was not taken")
+    opened.stream.close()
+    opened.venue.close()
 
 
 def test_run_when_killed_and_ended_on_the_way_then_the_ladder_lives_one_whole_life(
-    street: Street,
+    street: Bybit,
 ) -> None:
     with running(street, signal.SIGKILL):
-        street.until(lambda: street.rungs() == ["0.289", "0.017", "0.017", "0.017"])
+        street.until(lambda: street.rungs() == FIRST)
         assert street.stop() == 101500
         street.move("104000")
         street.until(lambda: street.rungs() == ["0.57", "0.034", "0.033", "0.033"])
@@ -162,9 +122,7 @@ def test_run_when_killed_and_ended_on_the_way_then_the_ladder_lives_one_whole_li
     book = street.venue.exchange.engine.book(KEY)
     assert book is not None
     assert book.net_qty == 0
-    records = list(journal.read(street.config.with_name("b.db")))
-    states = [str(record.data["to"]) for record in records if record.kind == "transition"]
-    assert list(dict.fromkeys(states)) == [
+    assert street.states() == [
         *("PENDING_LIMITS", "PARTIALLY_FILLED", "FULLY_FILLED"),
         *("TP1_HIT", "STOP_AT_BREAK_EVEN", "CLOSING", "CLOSED"),
     ]
@@ -172,47 +130,47 @@ def test_run_when_killed_and_ended_on_the_way_then_the_ladder_lives_one_whole_li
     assert len({name for name in orders if name}) == 4  # three entries and the first rung
 
 
-def test_run_when_the_venue_is_away_at_a_restart_then_waits_for_it(street: Street) -> None:
-    resting = ["0.289", "0.017", "0.017", "0.017"]
+def test_run_when_the_venue_is_away_at_a_restart_then_waits_for_it(street: Bybit) -> None:
     with running(street, signal.SIGKILL):
-        street.until(lambda: street.rungs() == resting)
+        street.until(lambda: street.rungs() == FIRST)
     street.venue.faults.rates = {Wrong.HTML_502: 1.0}
     with started(street) as run:
-        assert run.stderr is not None
-        assert "  main  venue away: " in run.stderr.readline()
+        alerted(run, "  main  venue away: ")
         street.venue.faults.rates = {}
-        assert "  main  venue back after " in run.stderr.readline()
+        alerted(run, "  main  venue back after ")
         run.send_signal(signal.SIGTERM)
     assert run.returncode == FINE
-    assert street.rungs() == resting
+    assert street.rungs() == FIRST
 
 
-def test_run_when_told_to_decide_then_the_venue_shows_it(street: Street) -> None:
+def test_run_when_told_to_decide_then_the_venue_shows_it(street: Bybit) -> None:
     with running(street, signal.SIGTERM) as run:
-        street.until(lambda: street.rungs() == ["0.289", "0.017", "0.017", "0.017"])
-        words = [*RUN[:-2], "decide", "btc-1", "exit", "--config", str(street.config)]
+        street.until(lambda: street.rungs() == FIRST)
+        words = street.command("decide", "btc-1", "exit")
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
         assert "QUEUED" in done.stdout or "EXECUTING" in done.stdout
         told(run, "C1 flat_and_clear")
     assert (street.rungs(), street.stop()) == ([], None)
 
 
-LOADED = """
-import sys
-from controller.cli import main
-try:
-    main()
-finally:
-    loaded = {name.partition(".")[0] for name in sys.modules}
-    print("loaded", *sorted(loaded & {"pybit", "kiteconnect", "twisted"}))
-"""
-
-
 def test_run_when_the_account_is_at_bybit_then_nothing_of_zerodha_is_loaded(
-    street: Street,
+    street: Bybit,
 ) -> None:
-    with started(street, sys.executable, "-u", "-c", LOADED, "run", "--config") as run:
+    with started(street) as run:
         street.until(lambda: len(street.rungs()) == 4)
+        assert loaded(run) == "pybit"
+
+
+def test_run_when_the_clock_is_set_then_says_so_and_reads_before_it_sends(street: Bybit) -> None:
+    with started(street) as run:
+        street.until(lambda: street.rungs() == FIRST)
+        os.kill(run.pid, signal.SIGUSR1)
+        said = alerted(run, "this machine's clock was set by 3600")
+        assert "it is not followed" in said
+        street.venue.requests.clear()
+        street.move("104000")
+        street.until(lambda: len(street.venue.mutations()) > 0)
+        methods = [method for method, _, _ in street.venue.requests]
+        assert methods.index("GET") < methods.index("POST")
         run.send_signal(signal.SIGTERM)
-        assert run.stdout is not None
-        assert run.stdout.read().splitlines()[-1] == "loaded pybit"
+    assert street.rungs() == ["0.57", "0.034", "0.033", "0.033"]
