@@ -59,10 +59,10 @@ format: $(VENV)/.dev  ## rewrite the sources in the one format
 
 bench: $(VENV)/.dev  ## measure speed (tests marked bench)
 	@$(PY) -m tests.bench.measure
-	@$(PY) -m pytest -m bench -s $(PYTEST_ARGS)
+	@$(PY) -m pytest -m bench --timeout=600 -s $(PYTEST_ARGS)
 
 prove: $(VENV)/.dev  ## the long proofs (tests marked prove), and the others on more examples
-	@$(PY) -m pytest -m "not bench" --hypothesis-profile=prove -n $(JOBS) $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not bench" --hypothesis-profile=prove --timeout=1200 -n $(JOBS) $(PYTEST_ARGS)
 
 diagrams: $(VENV)/.runtime  ## write diagrams/ anew from the tables
 	@$(PY) -m controller diagram --out diagrams $(ARGS)
