@@ -7,7 +7,7 @@ asked, and every plan checked against what it answered. Holds no behaviour of an
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -156,15 +156,8 @@ class Live:
     async def _tell_stream(self, name: str, account: Account) -> None:
         """Tell when the stream stays down, and when it is back."""
         await account.there.wait()
-        looks = 0
-        while account.opened is not None and account.opened.stream is not None:
-            await anyio.sleep(STREAM_LOOK_S)
-            fault = account.opened.stream_fault()
-            if not fault and looks >= STREAM_PATIENCE_LOOKS:
-                self._tell(name, "stream back")
-            looks = looks + 1 if fault else 0
-            if looks == STREAM_PATIENCE_LOOKS:
-                self._tell(name, f"stream down: {fault}; polling goes on")
+        if account.opened is not None and account.opened.stream is not None:
+            await tell_stream(account.opened.stream_fault, partial(self._tell, name))
 
     def _tell(self, name: str, text: str) -> None:
         self._on_alert(name, text, self.clock.now_ms())
@@ -214,6 +207,19 @@ class Live:
             for waiting in keeper.openings.waiting
             for fault in plan_faults(waiting.spec, keeper.venue, snapshot)
         ]
+
+
+async def tell_stream(fault: Callable[[], str], tell: Callable[[str], None]) -> None:
+    """Watch a stream until cancelled: ``fault`` says why it is not up, empty while it is."""
+    looks = 0
+    while True:
+        await anyio.sleep(STREAM_LOOK_S)
+        found = fault()
+        if not found and looks >= STREAM_PATIENCE_LOOKS:
+            tell("stream back")
+        looks = looks + 1 if found else 0
+        if looks == STREAM_PATIENCE_LOOKS:
+            tell(f"stream down: {found}; polling goes on")
 
 
 def _symbols(found: Recovered) -> tuple[str, ...]:
