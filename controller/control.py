@@ -22,7 +22,7 @@ from controller.config import Config, parse_plans
 from controller.keeper import Keeper
 from controller.records import told
 from machines import core
-from machines.decision import Kind, Order, as_event
+from machines.decision import PRIORITIES, Kind, Order, as_event
 from machines.errors import InvalidSpec, RungkeeperError
 from machines.planning import check
 from machines.spec import LadderSpec
@@ -144,6 +144,7 @@ class Control:
             kind=asked.kind,
             by="person",
             reason=asked.reason,
+            priority=PRIORITIES[asked.kind],
             fraction=asked.fraction,
             qty=asked.qty,
             price=asked.price,

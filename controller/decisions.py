@@ -8,12 +8,14 @@ it. Knows no venue and no rule; what a position may do is its table's word. *Sou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 
 import msgspec
 
+from controller.alerts import OnAlert, no_alert
 from controller.journal import Decided, Draft, Journal
+from controller.outcomes import came_of
 from controller.records import decision_data
+from controller.turns import PRESSING, Line
 from machines.core import Taken
 from machines.decision import (
     Decision,
@@ -21,6 +23,7 @@ from machines.decision import (
     Kind,
     Order,
     Priority,
+    Reason,
     Standing,
     Turn,
     as_event,
@@ -28,8 +31,8 @@ from machines.decision import (
 )
 from machines.errors import RungkeeperError
 from machines.grammar import Ignored
-from machines.ladder import DeclaredOrder, Ladder, State, find
-from machines.words import ZERO, Event
+from machines.ladder import Ladder, State, find
+from machines.words import ZERO, Event, Role
 
 replace = msgspec.structs.replace
 OPEN = (Standing.QUEUED, Standing.EXECUTING, Standing.FALLBACK_RETRY)
@@ -38,6 +41,8 @@ LIVES_MS = {Kind.SCALE_IN: 30_000, Kind.BOOK: 60_000}
 PERSON_LIFE_MS = 300_000
 StillTrue = Callable[[Order, Ladder], bool]
 """Evaluates a rule again, on a fresh view, before its decision is sent."""
+OnDecision = Callable[[Decision], None]
+"""Called with each new state of a decision."""
 
 
 class DecisionConflict(RungkeeperError):
@@ -50,52 +55,66 @@ def always(order: Order, ladder: Ladder) -> bool:
     return True
 
 
+def unheard(decision: Decision) -> None:
+    """Let a decision's new state pass."""
+    del decision
+
+
 class Decisions:
     """One account's decisions that have not ended."""
 
-    def __init__(self, journal: Journal, account: str) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        account: str,
+        on_alert: OnAlert = no_alert,
+        on_decision: OnDecision = unheard,
+    ) -> None:
         self._journal = journal
         self._account = account
-        self.open: dict[str, Decision] = {
-            row.id: msgspec.json.decode(row.state, type=Decision)
-            for row in journal.decisions(account, OPEN)
-        }
-        self.drafts: list[Draft] = []
-        self.changed: dict[str, Decided] = {}
-        """What is to be written with the next append, with `drafts`."""
+        self._on_alert = on_alert
+        self._on_decision = on_decision
+        self.open: dict[str, Decision] = {}
+        self._lines: dict[str, Line] = {}
+        self._drafts: list[Draft] = []
+        self._changed: dict[str, Decided] = {}
+        """What is to be written with the next append, with `_drafts`."""
+        for row in journal.decisions(account, OPEN):
+            decision = msgspec.json.decode(row.state, type=Decision)
+            self._place(take(decision, Happening.RESTARTED, Turn(decision.made_ms))[0])
 
     # ---------------------------------------------------------------------------- accepting
 
-    def accept(self, order: Order, ladder: Ladder | None, now_ms: int) -> Decision:
+    def accept(
+        self, order: Order, ladder: Ladder | None, now_ms: int, *, parked: bool = False
+    ) -> Decision:
         """Make a decision durable and return it; the same one again returns what became of it.
 
         *Raises*: DecisionConflict when the id stands for another body; JournalError.
         """
-        body = msgspec.json.encode(order).decode()
         known = self._journal.decision(order.id)
         if known is not None:
-            if known.body != body:
+            if msgspec.json.decode(known.body, type=Order) != order:
                 raise DecisionConflict(
                     f"{order.id}: was used before for another decision; an id is used once"
                 )
-            return msgspec.json.decode(known.state, type=Decision)
+            now = self.open.get(order.id)
+            return msgspec.json.decode(known.state, type=Decision) if now is None else now
         decision = Decision(order=_with_life(order, now_ms), made_ms=now_ms)
-        if ladder is None or ladder.state is State.CLOSED:
-            word = "closed" if ladder is not None else "unknown_ladder"
-            decision, _ = take(decision, Happening.REFUSED, Turn(now_ms, word))
-        self._note(decision, ladder, now_ms, body)
-        self.flush()
+        refusal = _refusal(ladder, parked=parked)
+        if refusal:
+            decision, _ = take(decision, Happening.REFUSED, Turn(now_ms, refusal))
+        body = msgspec.json.encode(order).decode()
+        drafts = self._told(decision, ladder, now_ms)
+        self._journal.append(drafts, decisions=[_decided(decision, self._account, body)])
+        self._place(decision)
+        self._tell(decision, now_ms)
         return decision
-
-    def flush(self) -> None:
-        """Write what has changed by itself. *Raises*: JournalError."""
-        drafts, changed = self.take_changes()
-        self._journal.append(drafts, decisions=changed)
 
     def take_changes(self) -> tuple[list[Draft], list[Decided]]:
         """Hand over what is to be written with the next append."""
-        drafts, changed = self.drafts, list(self.changed.values())
-        self.drafts, self.changed = [], {}
+        drafts, changed = self._drafts, list(self._changed.values())
+        self._drafts, self._changed = [], {}
         return drafts, changed
 
     # -------------------------------------------------------------------------- handing over
@@ -105,154 +124,205 @@ class Decisions:
     ) -> tuple[Event, ...]:
         """Return what a ladder is asked now: at most one decision, the most urgent one.
 
-        What has expired, is overtaken or not true any more ends here.
+        The venue has just answered: what has waited for it waits no more at a ``cycle``. What has
+        expired or is not true any more ends here.
         """
-        waiting = self._waiting(ladder, now_ms)
-        for decision in waiting:
+        line = self._lines.get(ladder.terms.spec.name)
+        if line is None:
+            return ()
+        for decision in list(line.fallback.values()):
+            if cycle or now_ms >= decision.due_ms:
+                self._happen(decision, Happening.WAIT_OVER, ladder, now_ms)
+        self._expire(line, ladder, now_ms, still_true)
+        for decision in line.in_turn(ladder, self._levels(cycle=cycle)):
             order = decision.order
-            if order.priority is not Priority.IMMEDIATE and not cycle:
-                continue
-            if order.priority is Priority.BACKGROUND and len(waiting) > 1:
-                continue
-            if order.expect_version is not None and order.expect_version != ladder.version:
-                self._happen(decision, Happening.REFUSED, ladder, now_ms, "stale")
-                continue
-            if not order.by_person and not still_true(order, ladder):
-                self._happen(decision, Happening.REFUSED, ladder, now_ms, "condition_gone")
-                continue
-            return (as_event(order, now_ms),)
+            if order.by_person or still_true(order, ladder):
+                return (as_event(order, now_ms),)
+            self._happen(decision, Happening.REFUSED, ladder, now_ms, Reason.CONDITION_GONE)
         return ()
 
-    def _waiting(self, ladder: Ladder, now_ms: int) -> list[Decision]:
-        """Return a ladder's decisions that wait, the most urgent first, after the endings."""
-        mine = [d for d in self.open.values() if d.order.ladder == ladder.terms.spec.name]
-        for decision in mine:
-            if decision.standing is Standing.FALLBACK_RETRY and decision.due_ms <= now_ms:
-                self._happen(decision, Happening.WAIT_OVER, ladder, now_ms)
-        mine = [d for d in self.open.values() if d.order.ladder == ladder.terms.spec.name]
-        for decision in mine:
-            order = decision.order
-            expired = order.expires_ms and now_ms >= order.expires_ms
-            if expired and decision.standing is not Standing.EXECUTING:
-                self._happen(decision, Happening.EXPIRED, ladder, now_ms)
-        self._supersede(ladder, now_ms)
-        queued = [
-            d
-            for d in self.open.values()
-            if d.order.ladder == ladder.terms.spec.name and d.standing is Standing.QUEUED
-        ]
-        if any(
-            d.standing is Standing.EXECUTING and d.order.ladder == ladder.terms.spec.name
-            for d in self.open.values()
-        ):
-            queued = [d for d in queued if d.order.kind is Kind.EXIT]
-        return sorted(queued, key=lambda d: (d.order.priority, not d.order.by_person, d.made_ms))
-
-    def _supersede(self, ladder: Ladder, now_ms: int) -> None:
-        """End what another one makes pointless: exits go before all, the tightest stop stays."""
-        mine = [d for d in self.open.values() if d.order.ladder == ladder.terms.spec.name]
-        waiting = [d for d in mine if d.standing is not Standing.EXECUTING]
-        leaving = next((d for d in mine if d.order.kind is Kind.EXIT), None)
-        if leaving is not None:
-            for decision in waiting:
-                if decision.id != leaving.id and decision.order.kind is not Kind.RELEASE:
-                    self._happen(decision, Happening.OVERTAKEN, ladder, now_ms, leaving.id)
+    def _expire(self, line: Line, ladder: Ladder, now_ms: int, still_true: StillTrue) -> None:
+        """End what has waited for its whole life; a rule's reason is looked at before its age."""
+        if line.look_ms is None or now_ms < line.look_ms:
             return
-        moves = [d for d in waiting if d.order.kind is Kind.MOVE_STOP]
-        best = _best_move(ladder, moves)
-        for decision in moves:
-            if best is not None and decision.id != best.id:
-                self._happen(decision, Happening.OVERTAKEN, ladder, now_ms, best.id)
+        line.look_ms = None
+        for decision in line.waiting:
+            order = decision.order
+            if not order.expires_ms or now_ms < order.expires_ms:
+                line.note_expiry(decision)
+            elif order.by_person or still_true(order, ladder):
+                self._happen(decision, Happening.EXPIRED, ladder, now_ms)
+            else:
+                self._happen(decision, Happening.REFUSED, ladder, now_ms, Reason.CONDITION_GONE)
+
+    def _levels(self, *, cycle: bool) -> tuple[Priority, ...]:
+        """Return whose turn it is: what is in the background waits until nothing else does."""
+        if not any(line.pressing for line in self._lines.values()):
+            return (Priority.BACKGROUND,)
+        return PRESSING if cycle else (Priority.IMMEDIATE,)
 
     def away(self, ladder: Ladder, now_ms: int) -> None:
-        """Hear that the venue cannot be asked: what is urgent goes to the fallback."""
-        for decision in list(self.open.values()):
+        """Hear that the venue cannot be asked: what waits goes to the fallback, or goes on there.
+
+        A rule's decision does not expire now: when the venue is back its reason is judged first.
+        """
+        line = self._lines.get(ladder.terms.spec.name)
+        for decision in [] if line is None else line.waiting:
             order = decision.order
-            urgent = order.priority is Priority.IMMEDIATE
-            if order.ladder == ladder.terms.spec.name and urgent and _queued(decision):
-                self._happen(decision, Happening.AWAY, ladder, now_ms)
+            expired = order.by_person and 0 < order.expires_ms <= now_ms
+            what = Happening.EXPIRED if expired else Happening.AWAY
+            self._happen(decision, what, ladder, now_ms)
 
     # ------------------------------------------------------------------------------- hearing
 
-    def heard(self, ladder: Ladder, taken: Iterable[Taken], now_ms: int) -> None:
+    def heard(self, ladder: Ladder, taken: Sequence[Taken], now_ms: int) -> None:
         """Learn from the rows of a poll what became of decisions, and what has settled."""
+        line = self._lines.get(ladder.terms.spec.name)
+        if line is None:
+            return
         for step in taken:
-            decision = self.open.get(step.event.decision)
-            if decision is not None and _queued(decision):
-                self._answered(decision, step, ladder, now_ms)
-            elif step.event.fill is not None:
+            if step.event.fill is not None:
                 self._filled(ladder, step.event)
-        for decision in list(self.open.values()):
-            if decision.order.ladder != ladder.terms.spec.name:
-                continue
-            if decision.standing is Standing.EXECUTING:
-                over, word, failed = outcome_of(ladder, decision.order)
-                if over:
-                    self._happen(decision, Happening.SETTLED, ladder, now_ms, word, failed=failed)
+            elif step.event.role is None and step.event.decision in self.open:
+                self._answered(self.open[step.event.decision], step, line, ladder, now_ms)
+        for decision in list(line.executing.values()):
+            self._settle(decision, line, ladder, taken, now_ms)
+        if ladder.state is State.CLOSED:
+            self._end(line.waiting, Happening.REFUSED, ladder, now_ms, Reason.CLOSED)
 
-    def _answered(self, decision: Decision, step: Taken, ladder: Ladder, now_ms: int) -> None:
+    def parked(self, ladder: Ladder, now_ms: int) -> None:
+        """Hear that nothing more is done for a ladder: neither is what was decided for it."""
+        line = self._lines.get(ladder.terms.spec.name)
+        if line is None:
+            return
+        self._end(line.waiting, Happening.REFUSED, ladder, now_ms, Reason.PARKED)
+        for decision in list(line.executing.values()):
+            turn = Turn(now_ms, Reason.PARKED, failed=True)
+            self._note(take(decision, Happening.SETTLED, turn)[0], ladder, now_ms)
+
+    def _answered(
+        self, decision: Decision, step: Taken, line: Line, ladder: Ladder, now_ms: int
+    ) -> None:
+        """Take the word of the cell that a decision met."""
+        event = step.event
         if isinstance(step.cell, Ignored):
             self._happen(decision, Happening.REFUSED, ladder, now_ms, step.cell.reason)
             return
-        sized = decision.order.kind in (Kind.BOOK, Kind.SCALE_IN)
-        asked = step.event.qty if sized else ZERO
-        self._happen(replace(decision, asked_qty=asked), Happening.TAKEN, ladder, now_ms)
+        kind = decision.order.kind
+        sized = kind in (Kind.BOOK, Kind.SCALE_IN)
+        known = replace(decision, asked_qty=event.qty if sized else ZERO, asked_px=event.price)
+        self._happen(known, Happening.TAKEN, ladder, now_ms)
+        others = [other for other in line.waiting if other.order.kind is not Kind.RELEASE]
+        if kind in (Kind.MOVE_STOP, Kind.REBALANCE):
+            others = [other for other in others if other.order.kind is kind]
+        elif kind is not Kind.EXIT:
+            return
+        self._end(others, Happening.OVERTAKEN, ladder, now_ms, decision.id)
+
+    def _settle(
+        self, decision: Decision, line: Line, ladder: Ladder, taken: Sequence[Taken], now_ms: int
+    ) -> None:
+        """End what is under way if it is over; what an exit has cut short is superseded by it."""
+        outcome = came_of(decision, ladder, taken)
+        if outcome is None:
+            return
+        unfilled = bool(decision.asked_qty) and not decision.filled_qty
+        leaving = line.leaving
+        if (outcome.failed or unfilled) and leaving is not None and leaving.id != decision.id:
+            self._happen(decision, Happening.OVERTAKEN, ladder, now_ms, leaving.id)
+            return
+        turn = Turn(now_ms, outcome.word, outcome.failed)
+        self._note(take(decision, Happening.SETTLED, turn)[0], ladder, now_ms)
 
     def _filled(self, ladder: Ladder, event: Event) -> None:
         """Count a fill of an order that a decision declared."""
-        assert event.fill is not None
-        assert event.role is not None
-        order = find(ladder, event.role, event.n)
+        fill, role = event.fill, event.role
+        if fill is None or role is None or role not in (Role.ENTRY, Role.EXIT):
+            return
+        order = find(ladder, role, event.n)
         decision = None if order is None else self.open.get(order.decision)
         if decision is not None:
-            qty, cost = event.fill.qty, event.fill.qty * event.fill.price
-            qty, cost = decision.filled_qty + qty, decision.filled_cost + cost
+            qty, cost = decision.filled_qty + fill.qty, fill.qty * fill.price
+            cost += decision.filled_cost
             self._keep(replace(decision, filled_qty=qty, filled_cost=cost))
 
-    def _happen(
-        self,
-        decision: Decision,
-        happening: Happening,
-        ladder: Ladder,
-        now_ms: int,
-        word: str = "",
-        *,
-        failed: bool = False,
-    ) -> None:
-        after, _ = take(decision, happening, Turn(now_ms, word, failed))
-        self._note(after, ladder, now_ms)
+    # ------------------------------------------------------------------------------- keeping
 
-    def _keep(self, decision: Decision, body: str = "") -> None:
+    def _end(
+        self, some: Iterable[Decision], how: Happening, ladder: Ladder, now_ms: int, word: str
+    ) -> None:
+        for decision in some:
+            self._happen(decision, how, ladder, now_ms, word)
+
+    def _happen(
+        self, decision: Decision, happening: Happening, ladder: Ladder, now_ms: int, word: str = ""
+    ) -> None:
+        after, cell = take(decision, happening, Turn(now_ms, word))
+        if not isinstance(cell, Ignored):
+            self._note(after, ladder, now_ms)
+
+    def _note(self, decision: Decision, ladder: Ladder, now_ms: int) -> None:
+        """Keep a decision's new state and tell of it."""
+        self._keep(decision)
+        self._drafts += self._told(decision, ladder, now_ms)
+        self._tell(decision, now_ms)
+
+    def _keep(self, decision: Decision) -> None:
         """Keep a decision's new state, to be written with the next append."""
+        self._place(decision)
+        self._changed[decision.id] = _decided(decision, self._account)
+
+    def _place(self, decision: Decision) -> None:
+        name = decision.order.ladder
+        line = self._lines.setdefault(name, Line())
+        line.put(decision)
         if decision.ended:
             self.open.pop(decision.id, None)
         else:
             self.open[decision.id] = decision
-        state = msgspec.json.encode(decision).decode()
-        before = self.changed.get(decision.id)
-        kept_body = body or (before.body if before is not None else "")
-        self.changed[decision.id] = Decided(
-            decision.id, self._account, kept_body, decision.standing.value, state
-        )
+        if line.empty:
+            del self._lines[name]
 
-    def _note(self, decision: Decision, ladder: Ladder | None, now_ms: int, body: str = "") -> None:
-        """Keep a decision's new state and tell of it."""
-        self._keep(decision, body)
-        plan = decision.order.ladder if ladder is None else ladder.terms.spec.ladder
-        self.drafts.append(
-            Draft(
-                now_ms,
-                self._account,
-                decision.order.ladder,
-                plan,
-                "decision",
-                decision_data(decision),
-            )
-        )
+    def _told(self, decision: Decision, ladder: Ladder | None, now_ms: int) -> list[Draft]:
+        name = decision.order.ladder
+        plan = name if ladder is None else ladder.terms.spec.ladder
+        where = (now_ms, self._account, name, plan)
+        drafts = [Draft(*where, "decision", decision_data(decision))]
+        text = _alert(decision)
+        if text:
+            drafts.append(Draft(*where, "alert", {"decision": decision.id, "text": text}))
+        return drafts
+
+    def _tell(self, decision: Decision, now_ms: int) -> None:
+        self._on_decision(decision)
+        text = _alert(decision)
+        if text:
+            self._on_alert(decision.order.ladder, text, now_ms)
 
 
-def _queued(decision: Decision) -> bool:
-    return decision.standing is Standing.QUEUED
+def _refusal(ladder: Ladder | None, *, parked: bool) -> str:
+    """Say why nothing can be decided for a ladder, or nothing."""
+    if ladder is None:
+        return Reason.UNKNOWN_LADDER
+    if ladder.state is State.CLOSED:
+        return Reason.CLOSED
+    return Reason.PARKED if parked else ""
+
+
+def _alert(decision: Decision) -> str:
+    """Say what a person should hear: what he decided is not done, or a dead letter."""
+    order = decision.order
+    lost = decision.standing in (Standing.REFUSED, Standing.EXPIRED)
+    if not lost or not (order.by_person or decision.reason == Reason.GAVE_UP):
+        return ""
+    why = f" ({decision.reason})" if decision.reason else ""
+    return f"{order.kind} by {order.by}: {decision.standing}{why}, decision {order.id}"
+
+
+def _decided(decision: Decision, account: str, body: str = "") -> Decided:
+    """Write a decision as the journal keeps it; its body, once written, never changes."""
+    state = msgspec.json.encode(decision).decode()
+    return Decided(decision.id, account, body, decision.standing.value, state)
 
 
 def _with_life(order: Order, now_ms: int) -> Order:
@@ -261,43 +331,3 @@ def _with_life(order: Order, now_ms: int) -> Order:
         return order
     life = PERSON_LIFE_MS if order.by_person else LIVES_MS.get(order.kind, 0)
     return replace(order, expires_ms=now_ms + life if life else 0)
-
-
-def _best_move(ladder: Ladder, moves: Sequence[Decision]) -> Decision | None:
-    """Return the stop move that is sent: a person's latest, else the tightest."""
-    persons = [move for move in moves if move.order.by_person]
-    if persons:
-        return max(persons, key=lambda move: move.made_ms)
-    if not moves:
-        return None
-    return max(moves, key=lambda move: (move.order.price or ZERO) * ladder.sign)
-
-
-def outcome_of(ladder: Ladder, order: Order) -> tuple[bool, str, bool]:
-    """Tell of a decision under way whether it is over, with what word, and whether it failed."""
-    match order.kind:
-        case Kind.BOOK:
-            return not any(x.qty for x in ladder.exits if x.decision == order.id), "", False
-        case Kind.SCALE_IN:
-            works = any(entry.working for entry in _declared_for(ladder.entries, order.id))
-            return not works, "", False
-        case Kind.EXIT:
-            return ladder.state is State.CLOSED, "", False
-        case Kind.MOVE_STOP:
-            return _stop_outcome(ladder, order)
-        case Kind.REBALANCE | Kind.RELEASE:
-            return True, "", False
-
-
-def _declared_for(orders: Sequence[DeclaredOrder], decision: str) -> list[DeclaredOrder]:
-    return [order for order in orders if order.decision == decision]
-
-
-def _stop_outcome(ladder: Ladder, order: Order) -> tuple[bool, str, bool]:
-    stop, price = ladder.stop, order.price or Decimal(0)
-    if stop is None or stop.trigger_px is None:
-        return True, "closed", True
-    if stop.decision == order.id:
-        return not stop.qty, "", False  # nothing rests yet: the entries will carry it
-    stands = stop.trigger_px == price or ladder.direction.beyond(stop.trigger_px, price)
-    return True, "" if stands else "behind_market", not stands

@@ -105,8 +105,9 @@ class Keeper:
         self._last_closed: dict[Key, Kept] = {}
         self._answers: list[Draft] = []
         """Outcomes that wait for the next commit of the same instant."""
-        self.decisions = Decisions(journal, venue.account)
-        self._cycle_due_ms = 0
+        self.decisions = Decisions(journal, venue.account, on_alert)
+        self._cycle_ms = -CYCLE_MS
+        """When the last strategy cycle was."""
 
     # ------------------------------------------------------------------------------- asking
 
@@ -176,11 +177,10 @@ class Keeper:
             self._tell_decisions_of_absence(now_ms)
             return False
         work = Work(snapshot, now_ms)
-        cycle = now_ms >= self._cycle_due_ms
-        if cycle:
-            self._cycle_due_ms = now_ms + CYCLE_MS
+        if now_ms >= self._cycle_ms + CYCLE_MS:
+            self._cycle_ms = now_ms
         for kept in [k for k in self.open if not k.parked]:
-            self._look(kept, work, cycle=cycle)
+            self._look(kept, work, cycle=now_ms == self._cycle_ms)
         self._look_back(work)
         self._start_plans(work)
         self._write(work.drafts)
@@ -208,7 +208,8 @@ class Keeper:
         *Raises*: DecisionConflict, JournalError.
         """
         kept = self.kept.get(order.ladder)
-        return self.decisions.accept(order, None if kept is None else kept.ladder, now_ms)
+        ladder, parked = (None, False) if kept is None else (kept.ladder, bool(kept.parked))
+        return self.decisions.accept(order, ladder, now_ms, parked=parked)
 
     def add_plan(self, spec: LadderSpec, now_ms: int) -> None:
         """Take a plan in, durable; the next round may open it. *Raises*: JournalError."""
@@ -225,6 +226,7 @@ class Keeper:
         if self.decisions.open:
             asked = self.decisions.events(kept.ladder, work.now_ms, cycle=cycle)
             if asked:
+                work.moved = True  # refused, the next one may have its turn
                 self._guarded(kept, work, asked)
                 return
         if self._ends and kept.ladder.state is not State.CLOSING:
@@ -259,6 +261,7 @@ class Keeper:
             self._halt(kept, work, halt)
         if len(failed) > 1:
             kept.parked = failed[0]
+            self.decisions.parked(kept.ladder, work.now_ms)
             scribe = Scribe(kept.ladder, work.now_ms)
             scribe.alert(f"parked, nothing more is done for it: {failed[0]}")
             self._file(kept, scribe, work)

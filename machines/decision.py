@@ -8,11 +8,12 @@ Knows no queue and no venue. *Source*: SPEC §6, RELIABILITY S14, S15, S17.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import msgspec
 
+from machines.errors import RungkeeperError
 from machines.grammar import Cell, Ignored, Never, Row, Table
 from machines.words import Event, Trigger
 
@@ -22,7 +23,8 @@ TAG = "POSITION_MGMT"
 """Carried through journal, log and API."""
 MAX_RETRIES = 20
 BACKOFF_MS = 1_000
-MAX_BACKOFF_MS = 60_000
+MAX_BACKOFF_MS = 600_000
+"""Doubling from a second to ten minutes, twenty tries outlast a venue that is away for an hour."""
 
 
 class Kind(enum.StrEnum):
@@ -42,6 +44,17 @@ class Priority(enum.IntEnum):
     IMMEDIATE = 0
     NEXT_CYCLE = 1
     BACKGROUND = 2
+
+
+PRIORITIES = {
+    Kind.BOOK: Priority.IMMEDIATE,
+    Kind.SCALE_IN: Priority.IMMEDIATE,
+    Kind.EXIT: Priority.IMMEDIATE,
+    Kind.RELEASE: Priority.IMMEDIATE,
+    Kind.MOVE_STOP: Priority.NEXT_CYCLE,
+    Kind.REBALANCE: Priority.BACKGROUND,
+}
+"""What a kind has unless a rule says otherwise (SPEC §6)."""
 
 
 class Standing(enum.StrEnum):
@@ -83,11 +96,26 @@ class Reason(enum.StrEnum):
     """A dead letter: tried as often as may be."""
 
 
+WANTED: dict[Kind, tuple[str, ...]] = {
+    Kind.BOOK: ("fraction",),
+    Kind.SCALE_IN: ("fraction", "qty"),
+    Kind.MOVE_STOP: ("price",),
+    Kind.EXIT: (),
+    Kind.REBALANCE: (),
+    Kind.RELEASE: (),
+}
+"""Which figure a kind takes: just one of these."""
+
+
+class InvalidDecision(RungkeeperError, ValueError):
+    """A decision makes no sense. The caller's fault; nothing was done."""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was decided, as whoever made it wrote it: the body that an id stands for.
 
     *Units*: ``expires_ms`` UTC, zero for never; ``fraction`` of what is held; ``price`` of the
-    stop.
+    stop. *Raises*: InvalidDecision for one that makes no sense.
     """
 
     id: str
@@ -103,10 +131,39 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     expires_ms: int = 0
     expect_version: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no position could take, whoever decides it."""
+        faults = list(_faults(self))
+        if faults:
+            raise InvalidDecision(f"decision {self.id}: {'; '.join(faults)}")
+
     @property
     def by_person(self) -> bool:
         """Tell whether a person made it: his word goes before rules'."""
         return self.by == "person"
+
+
+def _faults(order: Order) -> Iterator[str]:
+    """Yield what makes no sense about a decision."""
+    for name in ("id", "ladder", "by"):
+        if not getattr(order, name):
+            yield f"{name} is empty"
+    if order.expires_ms < 0:
+        yield f"expires_ms = {order.expires_ms}: UTC ms, or 0 for never"
+    given: dict[str, Decimal | None] = {
+        "fraction": order.fraction, "qty": order.qty, "price": order.price,
+    }  # fmt: skip
+    wanted = WANTED[order.kind]
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in wanted:
+            yield f"{name} is given, {order.kind} takes {' or '.join(wanted) or 'none'}"
+        elif not value.is_finite() or value <= 0 or (name == "fraction" and value > 1):
+            allowed = "more than 0 and at most 1" if name == "fraction" else "more than 0"
+            yield f"{name} = {value}: {allowed} is allowed"
+    if wanted and sum(given[name] is not None for name in wanted) != 1:
+        yield f"{order.kind} takes {' or '.join(wanted)}"
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -131,7 +188,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     partial: bool = False
     sent_ms: int | None = None
     ended_ms: int | None = None
+    asked_px: Decimal | None = None
     asked_qty: Decimal = Decimal(0)
+    """As the position took them, in the venue's ticks and steps."""
     filled_qty: Decimal = Decimal(0)
     filled_cost: Decimal = Decimal(0)
     effects: tuple[Effect, ...] = ()
@@ -191,17 +250,18 @@ def _begin(decision: Decision, turn: Turn) -> Decision:
 
 
 def _back_off(decision: Decision, turn: Turn) -> Decision:
-    pause = min(BACKOFF_MS * 2**decision.retries, MAX_BACKOFF_MS)
+    pause = min(BACKOFF_MS << decision.retries, MAX_BACKOFF_MS)
     return replace(decision, retries=decision.retries + 1, due_ms=turn.now_ms + pause)
 
 
 def _give_up(decision: Decision, turn: Turn) -> Decision:
-    return replace(decision, reason="gave_up", ended_ms=turn.now_ms)
+    return replace(decision, reason=Reason.GAVE_UP, ended_ms=turn.now_ms)
 
 
 def _finish(decision: Decision, turn: Turn) -> Decision:
     partial = decision.filled_qty < decision.asked_qty
-    return replace(decision, partial=partial, reason=turn.word, ended_ms=turn.now_ms)
+    word = turn.word if partial or turn.failed else ""
+    return replace(decision, partial=partial, reason=word, ended_ms=turn.now_ms)
 
 
 NOTE = Edit("note", "note why", _note)
@@ -216,6 +276,11 @@ def spent(decision: Decision, _: Turn) -> bool:
     return decision.retries >= MAX_RETRIES
 
 
+def due(decision: Decision, turn: Turn) -> bool:
+    """Its wait is over."""
+    return turn.now_ms >= decision.due_ms
+
+
 def nothing_done(decision: Decision, turn: Turn) -> bool:
     """All of it has come to nothing."""
     return turn.failed or (bool(decision.asked_qty) and not decision.filled_qty)
@@ -223,20 +288,15 @@ def nothing_done(decision: Decision, turn: Turn) -> bool:
 
 PREDICATES: dict[str, Callable[[Decision, Turn], bool]] = {
     "spent": spent,
+    "due": due,
     "nothing_done": nothing_done,
 }
 D, H = Standing, Happening
 R = Row[Edit]
 WAITING = (D.QUEUED, D.FALLBACK_RETRY)
 ENDED = (D.DONE, D.REFUSED, D.EXPIRED, D.SUPERSEDED)
-FACTS: dict[str, tuple[str, ...]] = {
-    happening: ("spent",)
-    if happening is H.AWAY
-    else ("nothing_done",)
-    if happening is H.SETTLED
-    else ()
-    for happening in Happening
-}
+_ASKED = {H.AWAY: ("due", "spent"), H.SETTLED: ("nothing_done",)}
+FACTS: dict[str, tuple[str, ...]] = {what: _ASKED.get(what, ()) for what in H}
 
 # fmt: off
 ROWS: tuple[R, ...] = (
@@ -252,6 +312,11 @@ ROWS: tuple[R, ...] = (
       "The trade engine or the venue is away: kept, tried again.", {"spent": False}),
     R("Q5", (D.QUEUED,), H.AWAY, D.REFUSED, (GIVE_UP,),
       "Away too often: a dead letter, alert.", {"spent": True}, alert=True),
+    R("Q5", (D.FALLBACK_RETRY,), H.AWAY, None, (BACK_OFF,),
+      "Still away: it waits longer.", {"due": True, "spent": False}),
+    R("Q5", (D.FALLBACK_RETRY,), H.AWAY, D.REFUSED, (GIVE_UP,),
+      "Still away, once too often: a dead letter, alert.", {"due": True, "spent": True},
+      alert=True),
     R("Q6", (D.FALLBACK_RETRY,), H.WAIT_OVER, D.QUEUED, (),
       "The wait is over: it waits with the others again."),
     R("Q7", (D.EXECUTING,), H.SETTLED, D.DONE, (FINISH,),
@@ -265,7 +330,7 @@ CELLS: tuple[Cell[Edit], ...] = (
     *ROWS,
     Ignored((D.QUEUED, D.FALLBACK_RETRY, D.EXECUTING), H.RESTARTED,
             "it is durable, and the ladder knows what was declared for it"),
-    Ignored((D.FALLBACK_RETRY,), H.AWAY, "its wait goes on"),
+    Ignored((D.FALLBACK_RETRY,), H.AWAY, "its wait goes on", {"due": False}),
     Ignored((D.EXECUTING,), H.EXPIRED, "what is under way is brought to its end"),
     Ignored((D.EXECUTING,), H.AWAY, "its requests are resolved by the dispatch machine"),
     Never((D.FALLBACK_RETRY, D.EXECUTING), H.TAKEN, "only what is queued is handed over"),
@@ -313,4 +378,5 @@ def as_event(order: Order, now_ms: int) -> Event:
         price=order.price,
         decision=order.id,
         fraction=order.fraction,
+        expect_version=order.expect_version,
     )

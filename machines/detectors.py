@@ -161,7 +161,7 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     if stop.decision:  # on its way
         gone = is_behind(ladder, declared, here.quote, here.now_ms)
         # The market has come up to it before it was set: as if the venue had refused it.
-        return ladder, [_passed(stop, here)] if gone else []
+        return ladder, [_passed(here)] if gone else []
     ours = declared in ladder.sent_stops and resting in ladder.sent_stops
     if not ours or not ladder.direction.beyond(declared, resting):
         return ladder, []
@@ -170,17 +170,10 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
 
 
-def _passed(stop: DeclaredOrder, here: Scene) -> Event:
+def _passed(here: Scene) -> Event:
     behind = Refusal.BEHIND_MARKET
-    return Event(
-        Trigger.STOP_REFUSED,
-        here.now_ms,
-        Role.STOP_LOSS,
-        stop.n,
-        refusal=behind,
-        reason=behind.value,
-        decision=stop.decision,
-    )
+    stop = (Trigger.STOP_REFUSED, here.now_ms, Role.STOP_LOSS, 1)
+    return Event(*stop, refusal=behind, reason=behind.value)
 
 
 def _stop_missing(ladder: Ladder, stop: DeclaredOrder, here: Scene) -> tuple[Ladder, list[Event]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -14,10 +13,18 @@ from controller.config import parse
 from controller.journal import Journal
 from controller.keeper import Keeper
 from exchanges.simulated import FaultyVenue, SimulatedVenue
-from machines.decision import Decision, Kind, Order
+from machines.decision import PRIORITIES, Decision, Kind, Order
 from machines.ladder import Ladder
 
 STEP_MS = 12_000
+
+
+def order(name: str, kind: Kind, decision_id: str, **more: object) -> Order:
+    """Write a decision as a person would, unless ``by`` says otherwise; money as text."""
+    by_default = {"by": "person", "priority": PRIORITIES[kind]}
+    return msgspec.convert(
+        {**by_default, "id": decision_id, "ladder": name, "kind": kind, **more}, Order
+    )
 
 
 class Stepped:
@@ -41,13 +48,8 @@ class Stepped:
         anyio.run(self.keeper.settle, self.now_ms)
 
     def decide(self, name: str, kind: Kind, **more: object) -> Decision:
-        """Decide something as a person would, unless ``by`` says otherwise."""
-        fields = {"id": f"d{self.now_ms}-{kind}", "by": "person", **more}
-        for field in ("fraction", "qty", "price"):
-            if field in fields:
-                fields[field] = Decimal(str(fields[field]))
-        order = Order(ladder=name, kind=kind, **fields)  # type: ignore[arg-type]
-        return self.keeper.decide(order, self.now_ms)
+        """Decide something, by an id of this moment."""
+        return self.keeper.decide(order(name, kind, f"d{self.now_ms}-{kind}", **more), self.now_ms)
 
     def ladder(self, name: str) -> Ladder:
         return self.keeper.kept[name].ladder

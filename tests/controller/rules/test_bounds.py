@@ -150,5 +150,6 @@ def test_scale_in_when_asked_for_then_has_room() -> None:
 def test_proposal_when_sent_at_once_then_is_still_true() -> None:
     for view in views():
         for one in ENGINE.evaluate(view).proposals:
-            order = Order(id="1", ladder="kotak", kind=one.kind, by=one.rule, price=one.price)
+            order = Order(id="1", ladder="kotak", kind=one.kind, by=one.rule, price=one.price,
+                          fraction=one.fraction)  # fmt: skip
             assert ENGINE.still_true(order, view)

@@ -27,7 +27,8 @@ from tests.controller.rules.positions import AVERAGE, filled, now_ms, spec_of, t
 
 
 def order(rule: str, kind: Kind, price: Decimal | None = None) -> Order:
-    return Order(id="d1", ladder="kotak", kind=kind, by=rule, price=price)
+    fraction = Decimal("0.5") if kind is Kind.BOOK else None
+    return Order(id="d1", ladder="kotak", kind=kind, by=rule, price=price, fraction=fraction)
 
 
 def test_rules_when_a_plan_lists_some_then_only_those_look_after_it() -> None:
@@ -101,7 +102,7 @@ def test_stop_when_the_market_has_come_near_then_is_not_sent_any_more() -> None:
     with trading(rules=(LOCK,)) as trader:
         trader.see("10")
         assert trader.engine.still_true(order(LOCK, Kind.MOVE_STOP, Decimal(1836)), trader.view)
-        for price in (Decimal(1975), Decimal(1700), Decimal("1836.01"), None):
+        for price in (Decimal(1975), Decimal(1700), Decimal("1836.01")):
             assert not trader.engine.still_true(order(LOCK, Kind.MOVE_STOP, price), trader.view)
 
 
