@@ -251,6 +251,36 @@ def report(
     _finish(work)
 
 
+class Broker(enum.StrEnum):
+    """Where a person logs in every day."""
+
+    ZERODHA = "zerodha"
+
+
+@app.command()
+def login(
+    broker: Annotated[Broker, typer.Argument(metavar="zerodha", help="Where to log in.")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration file (TOML).")
+    ],
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which account, if there are several.")
+    ] = None,
+    request_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="Do not ask: the token, or the address.")
+    ] = None,
+) -> None:
+    """Get the day's access token; a running controller takes it by itself."""
+    del broker
+
+    def work() -> int:
+        from controller import cmd_login
+
+        return cmd_login.login(config, account, request_token)
+
+    _finish(work)
+
+
 @app.command()
 def diagram(
     fmt: Annotated[
