@@ -164,10 +164,10 @@ class Journal:
             state = None if draft.state is None else draft.state.decode()
             row = (
                 draft.account, draft.position, draft.ladder, ver, self._epoch, draft.at_ms,
-                boot_ms, draft.kind, body, state,
+                boot_ms, draft.kind, body,
             )  # fmt: skip
-            chain = link(chain, row)
-            rows.append((seq, *row, chain))
+            chain = link(chain, text_of((*row, state or "")))
+            rows.append((seq, *row, state, chain))
         try:
             with self._db.transaction():
                 self._db.run_many(_INSERT, rows)
@@ -224,9 +224,12 @@ WHERE seq IN (SELECT max(seq) FROM journal WHERE state IS NOT NULL GROUP BY stre
 ORDER BY (SELECT j.seq FROM journal j WHERE j.stream = journal.stream AND j.ver = 1)
 """
 _CHAIN = """
-SELECT seq, chain, account, stream, ladder, ver, epoch, wall_ms, boot_ms, kind, body, state
+SELECT seq, chain, CAST(
+    concat_ws(x'00', account, stream, ladder, ver, epoch, wall_ms, boot_ms, kind, body,
+        coalesce(state, '')) AS BLOB)
 FROM journal ORDER BY seq
 """
+"""The columns as `text_of` joins them: SQLite does it in half the time."""
 _LAST_VERS = "SELECT stream, max(ver) FROM journal GROUP BY stream"
 
 
@@ -245,8 +248,9 @@ def verify(db: Database, path: Path) -> tuple[int, bytes]:
         if found != "ok":  # an index may lead astray though every record is as it was written
             raise JournalError(f"state {path}: is damaged ({found}); nothing was sent. {_ADVICE}")
     seq, chain = 0, b""
-    for at, linked, *row in db.rows(_CHAIN):
-        chain = link(chain, row)
+    for at, linked, text in db.rows(_CHAIN):
+        assert isinstance(text, bytes)
+        chain = link(chain, text)
         seq += 1
         if at != seq or linked != chain:
             raise JournalError(
@@ -255,10 +259,17 @@ def verify(db: Database, path: Path) -> tuple[int, bytes]:
     return seq, chain
 
 
-def link(chain: bytes, row: Sequence[sqlite.Value]) -> bytes:
-    """Return the hash that ties a record, all its columns but number and hash, to the last one."""
-    text = "\x00".join("" if value is None else str(value) for value in row)
-    return hashlib.blake2b(chain + text.encode(), digest_size=16).digest()
+def text_of(row: sqlite.Row) -> bytes:
+    """Return a record as one text: all its columns but number and hash.
+
+    *Shape*: ``row`` from the account to the state, as `_CHAIN` reads it.
+    """
+    return "\0".join(map(str, row)).encode()
+
+
+def link(chain: bytes, text: bytes) -> bytes:
+    """Return the hash that ties a record's text to the hash of the one before."""
+    return hashlib.blake2b(chain + text, digest_size=16).digest()
 
 
 def _lock(path: Path) -> int:
