@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from machines.spec import LadderSpec
-from machines.words import ExitStyle, Fees, Instrument, Key
+from machines.words import Alias, ExitStyle, Fees, Instrument, Key
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -29,6 +29,8 @@ class Terms(msgspec.Struct, frozen=True):
     merges: bool = True
     """What this venue's plans do with foreign growth unless they say otherwise."""
     exits: ExitStyle = ExitStyle.POOLED
+    adopted: tuple[Alias, ...] = ()
+    """Orders that rested before the ladder was ours."""
 
 
 class Doubt(msgspec.Struct, frozen=True):

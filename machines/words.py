@@ -152,6 +152,21 @@ class Order(msgspec.Struct, frozen=True):
         return self.qty - self.filled_qty if self.status.live else ZERO
 
 
+class Alias(msgspec.Struct, frozen=True):
+    """An order that was not placed by us and is ours to keep: what it is called on each side.
+
+    What had filled before is no part of it: its quantities count from when it became ours.
+    """
+
+    ours: str
+    theirs: str
+    """The client order id that it was placed with."""
+    filled_qty: Decimal = ZERO
+    """Filled before it became ours."""
+    fills: tuple[str, ...] = ()
+    """The ids of those fills, as far as they were still shown."""
+
+
 class Fill(msgspec.Struct, frozen=True):
     """An execution; counted once, by ``fill_id`` (the venue's execution id)."""
 

@@ -1,0 +1,136 @@
+"""A venue at which some orders go by another name: adopted ones, placed by somebody else.
+
+A venue keeps an order's client order id for good, and a ladder knows its orders by ids of its own.
+So they are renamed here, on the way in and on the way out, and nobody else needs to know.
+Invariants: what is not renamed passes as the same object; a renamed order's quantities count from
+its adoption, on both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from exchanges.venue import Venue
+from machines.words import (
+    Alias,
+    AmendOrder,
+    Capabilities,
+    Fees,
+    Fill,
+    Instrument,
+    Key,
+    Mutation,
+    Order,
+    Outcome,
+    SetStop,
+    Snapshot,
+    View,
+)
+
+
+class AdoptedVenue:
+    """One account's venue, with the names of adopted orders."""
+
+    def __init__(self, venue: Venue, aliases: Iterable[Alias] = ()) -> None:
+        self._venue = venue
+        self._by_theirs: dict[str, Alias] = {}
+        self._by_ours: dict[str, Alias] = {}
+        self._views: dict[Key, tuple[View, View]] = {}
+        """The last view of a key as the venue showed it, and renamed."""
+        self.adopt(aliases)
+
+    def adopt(self, aliases: Iterable[Alias]) -> None:
+        """Rename these too, from the next snapshot on."""
+        for alias in aliases:
+            self._by_theirs[alias.theirs] = self._by_ours[alias.ours] = alias
+        self._views.clear()
+
+    @property
+    def account(self) -> str:
+        """Name the account as the configuration does."""
+        return self._venue.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Say what this venue can do."""
+        return self._venue.capabilities
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Return the known instruments by symbol."""
+        return self._venue.instruments
+
+    def fees(self, symbol: str) -> Fees:
+        """Return the fee rates of a symbol."""
+        return self._venue.fees(symbol)
+
+    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
+        """Name the venue position a ladder of this symbol and side would own."""
+        return self._venue.key_for(symbol, ladder_key, side)
+
+    async def snapshot(self, since_ms: int) -> Snapshot:
+        """Read everything, adopted orders by our names. *Raises*: VenueUnavailable."""
+        snapshot = await self._venue.snapshot(since_ms)
+        if not self._by_theirs:
+            return snapshot
+        views = {key: self._renamed(view) for key, view in snapshot.views.items()}
+        return replace(snapshot, views=views)
+
+    def _renamed(self, view: View) -> View:
+        before = self._views.get(view.key)
+        if before is None or before[0] is not view:
+            before = self._views[view.key] = view, renamed(view, self._by_theirs)
+        return before[1]
+
+    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        """Send mutations by the names that the venue knows and return one outcome for each."""
+        return await self._venue.send([self._their(mutation) for mutation in mutations])
+
+    def _their(self, mutation: Mutation) -> Mutation:
+        if isinstance(mutation, SetStop):
+            return mutation
+        alias = self._by_ours.get(mutation.client_order_id)
+        if alias is None:
+            return mutation
+        if isinstance(mutation, AmendOrder):
+            mutation = replace(mutation, qty=mutation.qty + alias.filled_qty)
+        return replace(mutation, client_order_id=alias.theirs)
+
+
+def renamed(view: View, by_theirs: Mapping[str, Alias]) -> View:
+    """Return a view in which adopted orders have our names; the same one where none is in it."""
+    if not any(order.client_order_id in by_theirs for order in view.orders) and not any(
+        fill.client_order_id in by_theirs for fill in view.fills
+    ):
+        return view
+    orders = (_order(order, by_theirs) for order in view.orders)
+    fills = (_fill(fill, by_theirs) for fill in view.fills)
+    return replace(
+        view,
+        orders=tuple(orders),
+        fills=tuple(fill for fill in fills if fill is not None),
+    )
+
+
+def _order(order: Order, by_theirs: Mapping[str, Alias]) -> Order:
+    alias = by_theirs.get(order.client_order_id)
+    if alias is None:
+        return order
+    before: Decimal = alias.filled_qty
+    return replace(
+        order,
+        client_order_id=alias.ours,
+        qty=order.qty - before,
+        filled_qty=order.filled_qty - before,
+    )
+
+
+def _fill(fill: Fill, by_theirs: Mapping[str, Alias]) -> Fill | None:
+    """Name a fill by its order's new name; one from before the adoption is nobody's."""
+    alias = by_theirs.get(fill.client_order_id)
+    if alias is None:
+        return fill
+    return None if fill.fill_id in alias.fills else replace(fill, client_order_id=alias.ours)
