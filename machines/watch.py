@@ -16,7 +16,7 @@ from machines.detectors import CHASE_AFTER_MS
 from machines.flights import wakes_ms
 from machines.ladder import LIVE, Ladder, State
 from machines.lower import lower
-from machines.lower.per_rung import quiet_ms
+from machines.lower.per_rung import held_back, quiet_ms
 from machines.observe import Scene
 from machines.plan import differs, plan
 from machines.recipes import RETRY_MS
@@ -71,6 +71,7 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
         return Watch()
     asks = bool(plan(ladder, lower(ladder, here), here))
     restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
+    restless = restless or held_back(ladder, here)
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
         restless = restless or terms.spec.cancel_if_missed

@@ -77,7 +77,8 @@ def sizes(ladder: Ladder, here: Scene) -> dict[int, Decimal]:
     declared[LOOSE] = max(ZERO, total - sum(declared.values()))
     rests = _resting(ladder, named, here)
     missing = total - sum(rests.values())
-    if not rests or missing < ZERO or (_settled(ladder, here) and not ladder.hands_off):
+    share = _settled(ladder, here) and not ladder.hands_off and not held_back(ladder, here)
+    if not rests or missing < ZERO or share:
         return declared
     return _joined(ladder, named, rests, missing, here) or declared
 
@@ -100,6 +101,24 @@ def _settled(ladder: Ladder, here: Scene) -> bool:
     return not moving and (quiet is None or here.now_ms >= quiet)
 
 
+def held_back(ladder: Ladder, here: Scene) -> bool:
+    """Tell whether a pair that rests cannot be changed now: shares wait until all of them can."""
+    stops = carriers.stops_of(ladder, here.orders)
+    return any(_frozen(ladder, order, here) for _, order in stops)
+
+
+def _frozen(ladder: Ladder, order: DeclaredOrder, here: Scene) -> bool:
+    resting = carriers.shown(ladder, order, here.orders)
+    pair = resting is not None and resting.status.live and resting.type is OrderType.PAIR
+    return pair and _near(ladder, order, here)
+
+
+def _near(ladder: Ladder, order: DeclaredOrder, here: Scene) -> bool:
+    """Tell whether a leg of a rung's pair would be too near to the market."""
+    stop = ladder.stop
+    return (stop is not None and too_near(stop.trigger_px, here)) or too_near(order.price, here)
+
+
 def _joined(
     ladder: Ladder,
     named: dict[int, DeclaredOrder],
@@ -112,7 +131,9 @@ def _joined(
         return rests
     for n, open_qty in rests.items():
         order = named.get(n)
-        if order is not None and not order.order_filled_qty and may_amend(order, here):
+        if order is None or order.order_filled_qty or not may_amend(order, here):
+            continue
+        if not _frozen(ladder, order, here):
             return rests | {n: open_qty + missing}
     price = ladder.stop.trigger_px if ladder.stop is not None else None
     least = min_rung_qty(ladder.terms.instrument, price or ladder.terms.start_px)
@@ -161,11 +182,9 @@ def _stop_type(ladder: Ladder, order: DeclaredOrder, here: Scene) -> OrderType:
     resting = carriers.shown(ladder, order, here.orders)
     if resting is not None and resting.status.live:
         return resting.type
-    stop = ladder.stop
     if ladder.terms.exits is not ExitStyle.PAIRS or order.role is Role.STOP_LOSS:
         return OrderType.STOP_LIMIT
-    near = stop is not None and (too_near(stop.trigger_px, here) or too_near(order.price, here))
-    return OrderType.STOP_LIMIT if near else OrderType.PAIR
+    return OrderType.STOP_LIMIT if _near(ladder, order, here) else OrderType.PAIR
 
 
 def too_near(trigger_px: Decimal | None, here: Scene) -> bool:

@@ -186,6 +186,7 @@ def test_example_when_the_recorded_data_are_there_then_is_sound(
 
 def test_examples_when_listed_then_each_is_tried_here() -> None:
     tried = {*SELF_CONTAINED, "reference-job.toml", "kotakbank-5m.toml"}
+    tried |= {"bybit-loopback.toml", "zerodha-loopback.toml"}  # tests/wire/*/test_by_hand.py
     assert {path.name for path in EXAMPLES.glob("*.toml")} == tried
 
 
@@ -240,7 +241,8 @@ def test_run_when_the_venue_goes_on_and_the_state_is_new_then_a_note_says_so(
 ) -> None:
     finished.with_name("spec.db").unlink()
     result = call("run", "--config", finished, "--quiet")
-    assert result.exit_code == 0
+    assert result.exit_code == 1, "the plan meets the last price, which is beyond its targets"
+    assert "btc-1 refused: targets[1] = 105000" in result.stdout
     assert "spec.venue.db: goes on at 2025-01-08 00:00:00, the end of its feed" in result.stderr
     assert "spec.db is new; to begin anew remove both" in result.stderr
 

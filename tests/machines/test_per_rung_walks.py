@@ -6,7 +6,7 @@ That no more is ever on sale than is held is asserted by the book, at every requ
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from machines.grammar import Row
@@ -52,6 +52,7 @@ def test_walk_without_reduce_only_when_anything_happens_then_nothing_turns_over(
 @STYLES
 @untraced
 @settings(max_examples=150)
+@example(seed=1153)  # a pair near its target could not grow by what another gave up
 @given(seed=SEEDS)
 def test_walk_without_reduce_only_when_the_venue_comes_to_rest_then_so_does_the_ladder(
     exits: ExitStyle, seed: int
