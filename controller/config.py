@@ -72,6 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     controller: ControllerSettings
     accounts: dict[str, AccountSettings]
     positions: tuple[LadderSpec, ...]
+    ladder: LadderSpec = LADDER_DEFAULTS
+    """What plans, and adopted ladders, have where nothing else is said."""
     rules: RuleSettings = RuleSettings()
     base_dir: Path
     source: str = ""
@@ -108,6 +110,7 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
         controller=controller,
         accounts=accounts,
         positions=positions,
+        ladder=base,
         rules=rules,
         base_dir=base_dir,
         source=source,

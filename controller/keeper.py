@@ -8,18 +8,18 @@ write was answered, says nothing (DESIGN laws 4 and 5). Knows no venue by name a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-
-import msgspec
 
 from controller.alerts import OnAlert, no_alert
 from controller.decisions import Decisions
 from controller.journal import Draft, Journal
+from controller.kept import Kept, OnChange, Work, adopted_orders, is_due, no_change
 from controller.openings import Openings, Waiting, busy_refusal
 from controller.reading import Reading
-from controller.records import Scribe, plan_draft, refusal_draft
+from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft
 from controller.supervisor import supervised
+from exchanges.adopted import AdoptedVenue
 from exchanges.venue import Venue
 from machines import core, observe
 from machines.decision import Decision, Order
@@ -29,7 +29,7 @@ from machines.ladder import Ladder, State
 from machines.planning import Setting, open_ladder, refuse_at_start
 from machines.spec import LadderSpec
 from machines.watch import Watch, watch
-from machines.words import Event, Key, Outcome, Quote, Snapshot, Trigger, View
+from machines.words import Event, Key, Outcome, Quote, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
@@ -37,49 +37,6 @@ CYCLE_MS = 12_000
 """The strategy cycle (SPEC §5): less urgent decisions are handed over then."""
 NAKED_ALERT_MS = 5_000
 """SPEC §4: unprotected time is alerted at 5 s."""
-
-
-class Kept(msgspec.Struct):
-    """A ladder as the keeper holds it."""
-
-    ladder: Ladder
-    view: View
-    watch: Watch
-    last_row: str = ""
-    closing_row: str = ""
-    """The label of the row that led to CLOSING."""
-    parked: str = ""
-    """Why it is not managed any more; empty while it is."""
-    naked_told_ms: int | None = None
-    """The span of unprotected time that a person has heard of."""
-
-
-OnChange = Callable[[Kept, int], None]
-"""Called when a ladder has taken a row, with UTC ms."""
-
-
-def no_change(kept: Kept, now_ms: int) -> None:
-    """Let a change pass unseen."""
-    del kept, now_ms
-
-
-class Work:
-    """What one round has found to be written and sent."""
-
-    def __init__(self, snapshot: Snapshot, now_ms: int) -> None:
-        self.snapshot = snapshot
-        self.now_ms = now_ms
-        self.drafts: list[Draft] = []
-        self.sends: list[tuple[Kept, Flight]] = []
-        self.moved = False
-
-    def quote(self, key: Key) -> Quote | None:
-        """Return the price of a key's symbol."""
-        return self.snapshot.quotes.get(key.symbol)
-
-    def view(self, key: Key) -> View:
-        """Return what the venue holds for a key."""
-        return self.snapshot.views.get(key) or View(key)
 
 
 class Keeper:
@@ -94,10 +51,10 @@ class Keeper:
         on_change: OnChange = no_change,
         on_alert: OnAlert = no_alert,
     ) -> None:
-        self.venue = venue
+        self.venue = AdoptedVenue(venue, adopted_orders(kept))
         self.kept = {each.ladder.terms.spec.name: each for each in kept}
         self.openings = Openings(plans)
-        self.reading = Reading(venue, on_alert)
+        self.reading = Reading(self.venue, on_alert)
         self._journal = journal
         self._on_change = on_change
         self._on_alert = on_alert
@@ -216,6 +173,13 @@ class Keeper:
         self._journal.append([plan_draft(spec, now_ms)])
         self.openings.waiting.append(Waiting(spec))
 
+    def adopt(self, ladder: Ladder, now_ms: int) -> None:
+        """Take over what rests already, durable; the next round fits it. *Raises*: JournalError."""
+        self._journal.append([adoption_draft(ladder, now_ms)])
+        self.venue.adopt(ladder.terms.adopted)
+        kept = Kept(ladder, View(ladder.terms.key), Watch(every_poll=True))
+        self.kept[ladder.terms.spec.name] = kept
+
     def setting(self, symbol: str) -> Setting:
         """Return where a plan for ``symbol`` would be opened."""
         venue = self.venue
@@ -234,7 +198,7 @@ class Keeper:
             self._guarded(kept, work, (leave,))
             return
         key = kept.ladder.terms.key
-        if work.view(key) is kept.view and not _due(kept.watch, work.quote(key), work.now_ms):
+        if work.view(key) is kept.view and not is_due(kept.watch, work.quote(key), work.now_ms):
             return
         self._guarded(kept, work)
 
@@ -389,12 +353,3 @@ class Keeper:
         ladder = open_ladder(spec, setting, key, quote, work.now_ms, view)
         kept = self.kept[spec.name] = Kept(ladder, view, Watch())
         self._guarded(kept, work, asked=(Event(Trigger.PLAN_ACCEPTED, work.now_ms),))
-
-
-def _due(watched: Watch, quote: Quote | None, now_ms: int) -> bool:
-    if watched.every_poll or (watched.at_ms is not None and watched.at_ms <= now_ms):
-        return True
-    if watched.touch is not None and watched.touch.by(quote):
-        return True
-    due = watched.trading_ms
-    return due is not None and quote is not None and due <= quote.trading_ms

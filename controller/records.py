@@ -135,6 +135,22 @@ def plan_draft(spec: LadderSpec, now_ms: int) -> Draft:
     return Draft(now_ms, spec.account, spec.name, spec.ladder, "decision", data)
 
 
+def adoption_draft(ladder: Ladder, now_ms: int) -> Draft:
+    """Write that a person has handed over what rested already; with the ladder it became."""
+    spec = ladder.terms.spec
+    data: dict[str, object] = {
+        "decision": "adopt",
+        "by": "person",
+        "symbol": spec.symbol,
+        "side": spec.side.value,
+        "state": ladder.state.value,
+        "held": plain(ladder.held),
+        "orders": {alias.ours: alias.theirs for alias in ladder.terms.adopted},
+    }
+    state = msgspec.json.encode(ladder)
+    return Draft(now_ms, spec.account, spec.name, spec.ladder, "decision", data, state)
+
+
 def told(done: Advance) -> list[str]:
     """Say in a few lines what a step would do: its rows, then what it would send."""
     lines: list[str] = []

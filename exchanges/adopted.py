@@ -85,6 +85,11 @@ class AdoptedVenue:
             before = self._views[view.key] = view, renamed(view, self._by_theirs)
         return before[1]
 
+    def as_shown(self, view: View) -> View:
+        """Return what the venue itself showed, by its own names."""
+        before = self._views.get(view.key)
+        return before[0] if before is not None and before[1] is view else view
+
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         """Send mutations by the names that the venue knows and return one outcome for each."""
         return await self._venue.send([self._their(mutation) for mutation in mutations])
