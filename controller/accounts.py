@@ -113,12 +113,16 @@ def check_plans(config: Config, accounts: dict[str, Account]) -> None:
     faults: list[str] = []
     for k, spec in enumerate(config.positions, 1):
         account = accounts[spec.account]
-        found = never_starts(account, spec) or check(
-            spec, start_px(account, spec), setting_of(account, spec.symbol)
-        )
+        found = plan_faults(account, spec)
         faults += [f"{config.source}: {spec.name}: positions[{k}].{fault}" for fault in found]
     if faults:
         raise InvalidSpec(faults)
+
+
+def plan_faults(account: Account, spec: LadderSpec) -> list[str]:
+    """Return every fault of a plan at the price its feed starts from."""
+    setting = setting_of(account, spec.symbol)
+    return never_starts(account, spec) or check(spec, start_px(account, spec), setting)
 
 
 def setting_of(account: Account, symbol: str) -> Setting:

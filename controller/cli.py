@@ -48,6 +48,9 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Configuration file (TOML)."),
 ]
+ConfigNeeded = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration file (TOML).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON; money is quoted text.")]
 
 
@@ -251,6 +254,21 @@ def report(
     _finish(work)
 
 
+@app.command()
+def doctor(
+    config: ConfigNeeded,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether it is safe to trade: 0 when it is, 1 when not; nothing is sent."""
+
+    def work() -> int:
+        from controller import cmd_doctor
+
+        return cmd_doctor.doctor(config, as_json=as_json)
+
+    _finish(work)
+
+
 class Broker(enum.StrEnum):
     """Where a person logs in every day."""
 
@@ -260,9 +278,7 @@ class Broker(enum.StrEnum):
 @app.command()
 def login(
     broker: Annotated[Broker, typer.Argument(metavar="zerodha", help="Where to log in.")],
-    config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration file (TOML).")
-    ],
+    config: ConfigNeeded,
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which account, if there are several.")
     ] = None,

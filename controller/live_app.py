@@ -233,7 +233,8 @@ def run(config: Config, *, quiet: bool = False) -> int:
 
     *Raises*: InvalidSpec, VenueUnavailable, JournalBusy, JournalError.
     """
-    secrets, state = fetch_secrets(config, os.environ), config.controller.state
+    secrets = fetch_secrets(config.accounts.values(), config.base_dir, os.environ)
+    state = config.controller.state
     is_new = not state.exists()
     live: Live | None = None
     try:

@@ -7,7 +7,7 @@ account of its venue is opened, so that nobody loads the SDK of another.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +15,9 @@ from typing import Protocol
 import msgspec
 
 from controller.clock import Clock
-from controller.config import Config
 from controller.config_accounts import AccountSettings
 from controller.config_live import BybitAccount, ZerodhaAccount, fetch
+from exchanges.findings import Finding
 from exchanges.secrets import Secret
 from exchanges.venue import Venue
 from machines.errors import InvalidSpec
@@ -35,7 +35,7 @@ class Closing(Venue, Protocol):
         ...
 
 
-class Opened(msgspec.Struct, frozen=True):
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A venue that has answered. ``stream`` runs until cancelled and calls what it was given."""
 
     venue: Closing
@@ -43,6 +43,8 @@ class Opened(msgspec.Struct, frozen=True):
     stream_fault: Callable[[], str] = lambda: ""
     """Says why the stream is not up; empty while it is."""
     warnings: tuple[str, ...] = ()
+    look_over: Callable[[int], Awaitable[list[Finding]]]
+    """Judges the account, when it is looked at every so many ms. *Raises*: VenueUnavailable."""
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -61,18 +63,19 @@ class Desk(msgspec.Struct, frozen=True):
         return self.secrets[f"accounts.{self.settings.name}.{field}"]
 
 
-def fetch_secrets(config: Config, env: Mapping[str, str]) -> Secrets:
+def fetch_secrets(
+    accounts: Iterable[AccountSettings], folder: Path, env: Mapping[str, str]
+) -> Secrets:
     """Fetch what signs requests. *Raises*: InvalidSpec with every secret that is not there."""
     wanted: dict[str, str] = {}
-    for name, settings in config.accounts.items():
-        live = settings.live
+    for settings in accounts:
+        live, where = settings.live, f"accounts.{settings.name}"
         if isinstance(live, BybitAccount):
-            wanted |= {f"accounts.{name}.key": live.key, f"accounts.{name}.secret": live.secret}
+            wanted |= {f"{where}.key": live.key, f"{where}.secret": live.secret}
         elif live is not None:
-            wanted |= {f"accounts.{name}.key": live.key}
-            wanted |= {f"accounts.{name}.access_token": live.access_token}
+            wanted |= {f"{where}.key": live.key, f"{where}.access_token": live.access_token}
     try:
-        return fetch(wanted, config.base_dir, env)
+        return fetch(wanted, folder, env)
     except InvalidSpec as error:
         raise InvalidSpec([_with_remedy(fault) for fault in error.faults]) from None
 
@@ -106,6 +109,7 @@ async def open_venue(desk: Desk) -> Opened:
 
 
 async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
+    from exchanges.bybit.checkup import look_over
     from exchanges.bybit.client import open_account
     from exchanges.bybit.pace import BybitPacer
     from exchanges.bybit.settings import BybitSettings
@@ -124,19 +128,25 @@ async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
         allow_transfers=live.allow_transfers,
     )
     venue = await open_account(settings, clock.now_ms, BybitPacer(clock, clock.now_ms))
+    opened = Opened(
+        venue=venue,
+        warnings=venue.found.warnings,
+        look_over=lambda poll_ms: look_over(venue, settings, poll_ms, clock.now_ms()),
+    )
     if not live.streams:
-        return Opened(venue, warnings=venue.found.warnings)
+        return opened
     stream = Stream(settings, desk.wake, clock.now_ms)
 
     def fault() -> str:
         up = stream.health.state is StreamState.UP
         return "" if up else stream.health.text or stream.health.state.value
 
-    return Opened(venue, stream.run, fault, venue.found.warnings)
+    return msgspec.structs.replace(opened, stream=stream.run, stream_fault=fault)
 
 
 async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
     from exchanges.zerodha import Stream, ZerodhaVenue
+    from exchanges.zerodha.checkup import look_over
     from exchanges.zerodha.stream import StreamState
 
     where = f"accounts.{desk.settings.name}.access_token"
@@ -145,15 +155,16 @@ async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
     settings = msgspec.structs.replace(live.settings, symbols=desk.symbols)
     now_ms = desk.clock.now_ms
     venue = await ZerodhaVenue.open(settings, desk.secret("key"), token, now_ms)
+    opened = Opened(venue=venue, look_over=lambda poll_ms: look_over(venue, poll_ms, now_ms()))
     if not live.ticker:
-        return Opened(venue)
+        return opened
     stream = Stream(desk.secret("key"), token, None, desk.wake, now_ms)
 
     def fault() -> str:
         up = stream.health.state is StreamState.UP
         return "" if up else stream.health.text or stream.health.state.value
 
-    return Opened(venue, stream.run, fault)
+    return msgspec.structs.replace(opened, stream=stream.run, stream_fault=fault)
 
 
 def _token(reference: Mapping[str, str], desk: Desk) -> Secret:

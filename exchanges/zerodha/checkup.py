@@ -1,6 +1,7 @@
 """What a person should know before an account trades: who, until when, and what else is there.
 
-Reads only. Gives facts; what they are worth is for whoever asks. *Source*: the venue sheet §4, §8.
+Reads only. `checkup` gives facts, `findings` says what they are worth. *Source*: the venue sheet
+§4, §8.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from decimal import Decimal
 
 import msgspec
 
+from exchanges.findings import Finding, budget, fault, fine, warning
+from exchanges.zerodha import ist
+from exchanges.zerodha.instruments import Product, split
+from exchanges.zerodha.limits import LIMITS, ORDERS_A_DAY, Kind
 from exchanges.zerodha.login import token_dies_ms
 from exchanges.zerodha.parse import is_live, tag_of
 from exchanges.zerodha.reader import read_orders
-from exchanges.zerodha.settings import Scheme
+from exchanges.zerodha.settings import Scheme, ZerodhaSettings
 from exchanges.zerodha.venue import ZerodhaVenue
 from exchanges.zerodha.wire import WireGtt, WireOrder, WirePositions
 
@@ -69,7 +74,8 @@ async def checkup(venue: ZerodhaVenue) -> Checkup:
         sells_freely=profile.meta.demat_consent == "physical",
         token_dies_ms=token_dies_ms(now_ms),
         quotes=venue.quotes_allowed,
-        orders_left_today=client.left_today(),
+        # What others sent from elsewhere counts, and a fresh client knows of none.
+        orders_left_today=min(client.left_today(), ORDERS_A_DAY - len(orders)),
         closed=tuple(
             name
             for name, listing in venue.listings.items()
@@ -97,3 +103,80 @@ async def checkup(venue: ZerodhaVenue) -> Checkup:
             and (each.exchange, each.tradingsymbol) in places
         },
     )
+
+
+async def look_over(venue: ZerodhaVenue, poll_ms: int, now_ms: int) -> list[Finding]:
+    """Look an account over and judge it. *Raises*: AuthLost, VenueUnavailable."""
+    before = venue.client.calls
+    await venue.snapshot(now_ms)
+    reads = venue.client.calls - before
+    (second,) = LIMITS[Kind.OTHER]
+    return [
+        *findings(venue, await checkup(venue), now_ms),
+        budget(reads, poll_ms, second.limit, second.span_ms, f"{second.limit} a second"),
+    ]
+
+
+def findings(venue: ZerodhaVenue, found: Checkup, now_ms: int) -> list[Finding]:
+    """Judge what was found."""
+    settings = venue.settings
+    dies = f"{ist.to_wall(found.token_dies_ms):%Y-%m-%d %H:%M} in India"
+    made = [
+        fine("token", f"{found.user_id} is logged in, until {dies} at the latest"),
+        *_allowed(settings, found),
+        *_prices(settings, found),
+        *_sessions(venue, now_ms),
+    ]
+    if settings.product is Product.CNC and not found.sells_freely:
+        text = "holdings cannot be sold before a person has authorised it today"
+        made.append(
+            fault("authorisation", text, "authorise at the depository (CDSL TPIN), or DDPI")
+        )
+    made += [
+        warning(
+            "others", f"GTT {number} on our symbols is not ours", "see whether anybody needs it"
+        )
+        for number in found.pairs
+    ]
+    left = f"{found.orders_left_today} of {ORDERS_A_DAY} order requests are left today"
+    few = found.orders_left_today < ORDERS_A_DAY // 10
+    made.append(warning("orders today", left) if few else fine("orders today", left))
+    return made
+
+
+def _allowed(settings: ZerodhaSettings, found: Checkup) -> list[Finding]:
+    """Say whether the account may trade what is wanted of it."""
+    wanted = {split(symbol, settings.exchange)[0] for symbol in settings.symbols}
+    made: list[Finding] = []
+    if settings.product not in found.products:
+        text = f"product {settings.product.value} is not allowed to this account"
+        made.append(fault("account", text, f"allowed: {', '.join(found.products)}"))
+    made += [
+        fault("account", f"exchange {name} is not open to this account", "activate the segment")
+        for name in sorted(wanted - set(found.exchanges))
+    ]
+    shown = f"{settings.product.value} at {', '.join(sorted(wanted))}, scheme {settings.scheme}"
+    return made or [fine("account", shown)]
+
+
+def _prices(settings: ZerodhaSettings, found: Checkup) -> list[Finding]:
+    if found.quotes:
+        return [fine("prices", "quotes are included")]
+    text = "Kite gives this app no quotes: no plan can start"
+    if settings.scheme is not Scheme.A:
+        text += f", and scheme {settings.scheme.value} cannot see a target"
+    return [fault("prices", text, "an app with market data is needed")]
+
+
+def _sessions(venue: ZerodhaVenue, now_ms: int) -> list[Finding]:
+    made: list[Finding] = []
+    for symbol, listing in venue.listings.items():
+        if venue.calendar.is_open(listing.market, now_ms):
+            off_ms = venue.square_off_ms(symbol)
+            until = "" if off_ms is None else f"; positions end at {ist.to_wall(off_ms):%H:%M}"
+            made.append(fine("session", f"{symbol} trades now{until}"))
+            continue
+        opens = ist.to_wall(venue.calendar.next_open_ms(listing.market, now_ms))
+        text = f"{symbol} does not trade now; opens {opens:%a %Y-%m-%d %H:%M} in India"
+        made.append(fine("session", text))
+    return made

@@ -195,7 +195,7 @@ async def test_checkup_when_others_trade_here_then_their_orders_are_named(wire: 
         assert (found.untagged, found.pairs) == ((number,), (f"{trigger}",))
         assert found.held == {SYMBOL: 100}
         assert found.closed == ()
-        assert found.orders_left_today == 4_999
+        assert found.orders_left_today == 4_998
         assert found.token_dies_ms == wire.access.dies_ms
         assert rig.venue.square_off_ms(SYMBOL) is None
 
