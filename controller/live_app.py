@@ -191,7 +191,7 @@ class Live:
                 tasks.start_soon(ask, name)
         if not self._anything_lives:
             for name, snapshot in seen.items():
-                faults += self._plan_faults(self.accounts[name].keeper, snapshot)
+                faults += self._plan_faults(self.accounts[name], snapshot)
         if faults:
             raise InvalidSpec(faults)
         if away and not self._anything_lives:
@@ -201,11 +201,12 @@ class Live:
     def _anything_lives(self) -> bool:
         return any(account.keeper.open for account in self.accounts.values())
 
-    def _plan_faults(self, keeper: Keeper, snapshot: Snapshot) -> list[str]:
+    def _plan_faults(self, account: Account, snapshot: Snapshot) -> list[str]:
+        no_prices = "" if account.opened is None else account.opened.no_prices()
         return [
             f"{self.config.source}: {waiting.spec.name}: {fault}"
-            for waiting in keeper.openings.waiting
-            for fault in plan_faults(waiting.spec, keeper.venue, snapshot)
+            for waiting in account.keeper.openings.waiting
+            for fault in plan_faults(waiting.spec, account.venue, snapshot, no_prices)
         ]
 
 

@@ -10,14 +10,21 @@ from machines.spec import LadderSpec, Price
 from machines.words import Instrument, Snapshot, plain
 
 
-def plan_faults(spec: LadderSpec, venue: Venue, snapshot: Snapshot) -> list[str]:
-    """Return every fault of a plan at its venue, one sentence each; empty is sound."""
+def plan_faults(
+    spec: LadderSpec, venue: Venue, snapshot: Snapshot, no_prices: str = ""
+) -> list[str]:
+    """Return every fault of a plan at its venue, one sentence each; empty is sound.
+
+    ``no_prices`` says why the venue will never show any.
+    """
     instrument = venue.instruments.get(spec.symbol)
     if instrument is None:
         return [f"symbol = {spec.symbol!r}: the venue of account {venue.account} does not trade it"]
     faults = list(_off_tick(spec, instrument))
     quote = snapshot.quotes.get(spec.symbol)
-    if faults or quote is None:  # without a price the plan waits for one
+    if quote is None:  # the plan waits for a price, if there will be one
+        return [*faults, no_prices] if no_prices else faults
+    if faults:
         return faults
     setting = Setting(instrument, venue.fees(spec.symbol), venue.capabilities)
     return check(spec, quote.last, setting)

@@ -43,6 +43,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     stream_fault: Callable[[], str] = lambda: ""
     """Says why the stream is not up; empty while it is."""
     warnings: tuple[str, ...] = ()
+    no_prices: Callable[[], str] = lambda: ""
+    """Says why there will never be prices; empty where there are."""
     look_over: Callable[[int], Awaitable[list[Finding]]]
     """Judges the account, when it is looked at every so many ms. *Raises*: VenueUnavailable."""
 
@@ -146,7 +148,7 @@ async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
 
 async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
     from exchanges.zerodha import Stream, ZerodhaVenue
-    from exchanges.zerodha.checkup import look_over
+    from exchanges.zerodha.checkup import NO_QUOTES, look_over
     from exchanges.zerodha.stream import StreamState
 
     where = f"accounts.{desk.settings.name}.access_token"
@@ -155,7 +157,11 @@ async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
     settings = msgspec.structs.replace(live.settings, symbols=desk.symbols)
     now_ms = desk.clock.now_ms
     venue = await ZerodhaVenue.open(settings, desk.secret("key"), token, now_ms)
-    opened = Opened(venue=venue, look_over=lambda poll_ms: look_over(venue, poll_ms, now_ms()))
+    opened = Opened(
+        venue=venue,
+        no_prices=lambda: "" if venue.quotes_allowed else NO_QUOTES,
+        look_over=lambda poll_ms: look_over(venue, poll_ms, now_ms()),
+    )
     if not live.ticker:
         return opened
     stream = Stream(desk.secret("key"), token, None, desk.wake, now_ms)

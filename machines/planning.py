@@ -203,7 +203,8 @@ def refuse_at_start(
 ) -> list[str]:
     """Return why a sound plan cannot start now (E1).
 
-    The market is beyond its stop or TP1, or ``view`` shows a position that the stop would close.
+    The market is beyond its stop or TP1, intraday positions end, or ``view`` shows a position
+    that the stop would close.
     """
     faults = check(spec, quote.last, setting)
     if faults:
@@ -213,6 +214,8 @@ def refuse_at_start(
             f"{spec.symbol} holds {plain(view.net_qty)} that is not ours, and the stop belongs to "
             "the whole position; close it or adopt it first"
         ]
+    if quote.square_off_ms is not None and quote.at_ms >= quote.square_off_ms:
+        return [f"{spec.symbol}: too late to enter: intraday positions end now"]
     tick = setting.instrument.tick
     mode = spec.rounding.exits
     market = quote.exit_px(spec.side)

@@ -21,6 +21,8 @@ from exchanges.zerodha.settings import Scheme, ZerodhaSettings
 from exchanges.zerodha.venue import ZerodhaVenue
 from exchanges.zerodha.wire import WireGtt, WireOrder, WirePositions
 
+NO_QUOTES = "Kite gives this app no quotes: no plan can start"
+
 
 class _Meta(msgspec.Struct, frozen=True):
     demat_consent: str = ""
@@ -162,7 +164,7 @@ def _allowed(settings: ZerodhaSettings, found: Checkup) -> list[Finding]:
 def _prices(settings: ZerodhaSettings, found: Checkup) -> list[Finding]:
     if found.quotes:
         return [fine("prices", "quotes are included")]
-    text = "Kite gives this app no quotes: no plan can start"
+    text = NO_QUOTES
     if settings.scheme is not Scheme.A:
         text += f", and scheme {settings.scheme.value} cannot see a target"
     return [fault("prices", text, "an app with market data is needed")]

@@ -270,6 +270,7 @@ class ZerodhaVenue:
                 ask=asks[0].price if asks and asks[0].price > 0 else None,
                 in_session=trades_now,
                 session_ends_ms=session.close_ms if session is not None and trades_now else None,
+                square_off_ms=self.square_off_ms(symbol),
             )
         return shown
 

@@ -186,3 +186,54 @@ def test_zerodha_when_kite_is_away_then_says_so(kite: Venue, tmp_path: Path) -> 
     kite.faults.pattern = READS
     done = run(tmp_path, KITE.format(url=kite.url))
     assert (done.exit_code, kite.writes()) == (NO_VENUE, [])
+
+
+def test_zerodha_when_there_are_no_quotes_then_no_plan_is_taken(
+    kite: Venue, tmp_path: Path
+) -> None:
+    token(tmp_path)
+    kite.broker.quirks.quotes = False
+    done = run(tmp_path, KITE.format(url=kite.url))
+    assert "infy-1: Kite gives this app no quotes: no plan can start" in done.stderr
+    assert (done.exit_code, kite.writes()) == (WRONG_INPUT, [])
+
+
+def test_zerodha_when_others_may_read_the_token_then_it_is_named(
+    kite: Venue, tmp_path: Path
+) -> None:
+    token(tmp_path)
+    (tmp_path / "kite.token").chmod(0o640)
+    done = run(tmp_path, KITE.format(url=kite.url))
+    assert f"file:{tmp_path}/kite.token: mode 0640 lets others in; chmod 600" in done.stderr
+    assert (done.exit_code, kite.log) == (WRONG_INPUT, [])
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.kite.trade.example.com", "http://192.0.2.7:8124", "http://api.kite.trade"]
+)
+def test_zerodha_when_the_url_is_neither_kites_nor_this_machine_then_it_is_named(
+    tmp_path: Path, url: str
+) -> None:
+    token(tmp_path)
+    done = run(tmp_path, KITE.format(url=url))
+    assert "accounts.kite.url" in done.stderr
+    assert "must be https://api.kite.trade or on this machine" in done.stderr
+    assert done.exit_code == WRONG_INPUT
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.bybit.com.example.com", "http://192.0.2.7:8123", "http://api.bybit.com"]
+)
+def test_bybit_when_the_url_is_neither_bybits_nor_this_machine_then_it_is_named(
+    tmp_path: Path, url: str
+) -> None:
+    done = run(tmp_path, CONFIG.format(url=url, stream="ws://127.0.0.1:9/v5/private"))
+    assert "accounts.main.url" in done.stderr
+    assert done.exit_code == WRONG_INPUT
+
+
+def test_bybit_when_the_url_is_of_another_environment_then_it_is_named(tmp_path: Path) -> None:
+    text = CONFIG.format(url="https://api-testnet.bybit.com", stream="ws://127.0.0.1:9/v5/private")
+    done = run(tmp_path, text)
+    assert "is not mainnet: that is api.bybit.com" in done.stderr
+    assert done.exit_code == WRONG_INPUT

@@ -217,6 +217,13 @@ def test_plan_when_foreign_quantity_is_held_then_only_a_stop_of_the_position_ref
     assert refuse_at_start(LONG, quote("104200"), BYBIT, View(KEY)) == []
 
 
+def test_plan_when_intraday_positions_end_then_is_refused() -> None:
+    early = replace(quote("104200"), at_ms=99, square_off_ms=100)
+    assert refuse_at_start(LONG, early, BYBIT) == []
+    told = refuse_at_start(LONG, replace(early, at_ms=100), BYBIT)
+    assert told == ["BTCUSDT: too late to enter: intraday positions end now"]
+
+
 def test_ladder_when_opened_then_waits_for_its_acceptance() -> None:
     fill = Fill("f1", "", Side.BUY, ONE, ONE, ZERO, Liquidity.MAKER, 0)
     view = View(KEY, ONE, ONE, fills=(fill,))

@@ -203,6 +203,7 @@ async def test_checkup_when_others_trade_here_then_their_orders_are_named(wire: 
 async def test_square_off_when_intraday_then_before_the_brokers(rig: Rig) -> None:
     off_ms = rig.venue.square_off_ms(SYMBOL) or 0
     assert (off_ms - FRIDAY_10_15) // 60_000 == 4 * 60 + 50  # 15:05
+    assert (await rig.snapshot()).quotes[SYMBOL].square_off_ms == off_ms
 
 
 async def test_entry_when_after_the_cut_off_then_it_never_leaves(rig: Rig) -> None:
