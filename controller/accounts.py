@@ -37,7 +37,7 @@ def build_account(settings: AccountSettings, base_dir: Path) -> Account:
     *Raises*: BadFeed, InvalidSpec.
     """
     if settings.live is not None:
-        raise InvalidSpec([f"accounts.{settings.name}: is at a real venue, not built yet (step 5)"])
+        raise InvalidSpec([f"accounts.{settings.name}: is at a real venue, which has no feed"])
     loaded = {
         symbol: feeds.load(text, symbol, settings.instruments[symbol], base_dir)
         for symbol, text in settings.feeds.items()

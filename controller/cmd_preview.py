@@ -1,7 +1,8 @@
 """``rungkeeper preview``: what each plan would declare, against its feed; nothing is sent.
 
-The start price is the close of the first bar at which a plan may start. What is shown is computed
-by `machines.planning`; here it is asked for, and written for people or for programs.
+The start price is the close of the first bar at which a plan may start; at a real venue, the last
+trade now. What is shown is computed by `machines.planning`; here it is asked for, and written for
+people or for programs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from pathlib import Path
 import msgspec
 import typer
 
-from controller.accounts import build_account, never_starts, setting_of
+from controller.accounts import Account, build_account, never_starts, setting_of
 from controller.accounts import start_px as start_px_of
 from controller.config import Config, load
 from controller.config_values import Wrong, meant, positive
+from controller.live_look import Start, starts
 from controller.render import short
 from controller.rules.reach import warning
 from machines.errors import InvalidSpec
@@ -75,25 +77,19 @@ def _chosen(config: Config, name: str | None) -> list[LadderSpec]:
 
 
 def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -> list[Shown]:
-    used = {spec.account for spec in specs}
-    accounts = {
-        name: build_account(settings, config.base_dir)
-        for name, settings in config.accounts.items()
-        if name in used
-    }
     shown: list[Shown] = []
     faults: list[str] = []
+    found_starts = _starts(config, specs)
     for spec in specs:
-        account = accounts[spec.account]
-        if late := never_starts(account, spec):
-            faults += [_placed(config, spec, fault) for fault in late]
+        start = found_starts[spec.name]
+        if start.quote is None or start.setting is None:
+            faults += [_placed(config, spec, fault) for fault in start.faults]
             continue
-        start_px = start_px_of(account, spec)
-        setting = setting_of(account, spec.symbol)
+        start_px = start.quote.last
         try:
-            found = preview_plan(spec, start_px, setting, filled)
+            found = preview_plan(spec, start_px, start.setting, filled)
             never = warning(spec, start_px, config.rules)
-            found = _warned(spec, found, start_px, setting, [never] if never else [])
+            found = _warned(spec, found, start.quote, start.setting, [never] if never else [])
             shown.append(Shown(spec, start_px, found))
         except InvalidSpec as error:
             faults += [_placed(config, spec, fault) for fault in error.faults]
@@ -102,13 +98,33 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
     return shown
 
 
+def _starts(config: Config, specs: list[LadderSpec]) -> dict[str, Start]:
+    """Say where each plan would start: by its feed, or by what its venue shows now."""
+    found: dict[str, Start] = {}
+    for name, settings in config.accounts.items():
+        mine = [spec for spec in specs if spec.account == name]
+        if mine and settings.live is not None:
+            found |= starts(settings, mine, config.base_dir)
+        elif mine:
+            account = build_account(settings, config.base_dir)
+            found |= {spec.name: _fed(account, spec) for spec in mine}
+    return found
+
+
+def _fed(account: Account, spec: LadderSpec) -> Start:
+    if late := never_starts(account, spec):
+        return Start(None, None, tuple(late))
+    quote = Quote(spec.symbol, start_px_of(account, spec), 0, 0)
+    return Start(quote, setting_of(account, spec.symbol))
+
+
 def _warned(
-    spec: LadderSpec, found: Preview, start_px: Decimal, setting: Setting, more: list[str]
+    spec: LadderSpec, found: Preview, quote: Quote, setting: Setting, more: list[str]
 ) -> Preview:
     """Add what a trader would want to hear about a plan at the price where it starts."""
     more = [*more] + [
         f"would be refused at this start: {fault}"
-        for fault in refuse_at_start(spec, Quote(spec.symbol, start_px, 0, 0), setting)
+        for fault in refuse_at_start(spec, quote, setting)
     ]
     stop_px = found.at_full.stop.trigger_px
     away = abs(found.at_full.avg_px - stop_px) / found.at_full.avg_px

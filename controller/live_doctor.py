@@ -5,16 +5,15 @@ Joins what the venue says of itself with what the plans and the journal say of i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from controller.clock import SystemClock
 from controller.config_accounts import AccountSettings
+from controller.live_look import desk_of, opened
 from controller.live_plans import plan_faults
-from controller.live_venues import Desk, Opened, fetch_secrets, open_venue
+from controller.live_venues import Desk, Opened
 from exchanges.errors import VenueUnavailable
 from exchanges.findings import Finding, fault, fine, warning
 from exchanges.venue import Venue
@@ -47,40 +46,35 @@ class Books(msgspec.Struct, frozen=True):
 
 async def look_over(settings: AccountSettings, books: Books, folder: Path) -> list[Finding]:
     """Look one account over."""
-    clock = SystemClock()
     try:
-        secrets = fetch_secrets([settings], folder, os.environ)
+        desk = desk_of(settings, books.symbols, folder)
     except InvalidSpec as error:
         return [fault("secrets", each) for each in error.faults]
-    desk = Desk(settings, books.symbols, secrets, folder, os.environ, clock, lambda: None)
-    began_ms = clock.now_ms()
+    began_ms = desk.clock.now_ms()
     try:
-        opened = await open_venue(desk)
-        took = fine("reachable", f"opened in {clock.now_ms() - began_ms} ms")
-        try:
-            return [took, *await _findings(desk, opened, books)]
-        finally:
-            opened.venue.close()
+        async with opened(desk) as account:
+            took = fine("reachable", f"opened in {desk.clock.now_ms() - began_ms} ms")
+            return [took, *await _findings(desk, account, books)]
     except VenueUnavailable as error:
         return [fault("reachable", str(error))]
     except InvalidSpec as error:
         return [fault("account", each) for each in error.faults]
 
 
-async def _findings(desk: Desk, opened: Opened, books: Books) -> list[Finding]:
+async def _findings(desk: Desk, account: Opened, books: Books) -> list[Finding]:
     assert desk.settings.poll_ms is not None, "real venues have no bars"
-    told = await opened.look_over(desk.settings.poll_ms)
-    snapshot = await opened.venue.snapshot(desk.clock.now_ms())
+    told = await account.look_over(desk.settings.poll_ms)
+    snapshot = await account.venue.snapshot(desk.clock.now_ms())
     return [
         *told,
-        _stream(opened),
-        *_plans(books, opened.venue, snapshot),
+        _stream(account),
+        *_plans(books, account.venue, snapshot),
         *_strangers(books, snapshot),
     ]
 
 
-def _stream(opened: Opened) -> Finding:
-    if opened.stream is None:
+def _stream(account: Opened) -> Finding:
+    if account.stream is None:
         return fine("stream", "none is configured: fills are seen at the next poll")
     return fine("stream", "configured; fills wake the poll")
 

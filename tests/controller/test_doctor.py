@@ -11,7 +11,7 @@ import anyio
 import pytest
 from typer.testing import CliRunner
 
-from controller import live_doctor
+from controller import live_look
 from controller.cli import app
 from controller.clock import SystemClock
 from controller.codes import CHECK_FAILED, FINE, WRONG_INPUT
@@ -44,7 +44,7 @@ def kite(monkeypatch: pytest.MonkeyPatch) -> Generator[Venue]:
         def __init__(self) -> None:
             super().__init__(venue.clock.now_ms)
 
-    monkeypatch.setattr(live_doctor, "SystemClock", Friday)
+    monkeypatch.setattr(live_look, "SystemClock", Friday)
     with serve(venue):
         yield venue
 
