@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import enum
 import sys
-import traceback
-from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, NoReturn
 
 import typer
 from typer.main import get_command
 
-from controller.codes import FINE, IN_USE, INTERNAL, NO_VENUE, STORAGE_FAILED, WRONG_INPUT
-from machines.errors import InvalidSpec, RungkeeperError
+from controller.codes import FINE
+from controller.ending import finish, last_words
 
 _EPILOG = """\b
 Exit codes:
@@ -93,7 +90,7 @@ def run(
 
         return cmd_run.run(config, speed, quiet=quiet)
 
-    _finish(work)
+    finish(work)
 
 
 @app.command()
@@ -115,7 +112,7 @@ def preview(
 
         return cmd_preview.preview(file, position, filled, as_json=as_json)
 
-    _finish(work)
+    finish(work)
 
 
 @app.command()
@@ -136,7 +133,7 @@ def history(
 
         return cmd_history.history(name, config, as_json=as_json)
 
-    _finish(work)
+    finish(work)
 
 
 @app.command()
@@ -154,7 +151,7 @@ def status(
 
         return cmd_status.status(name, config, as_json=as_json)
 
-    _finish(work)
+    finish(work)
 
 
 @app.command(name="open")
@@ -169,7 +166,7 @@ def open_(
 
         return cmd_ask.open_plans(file, config)
 
-    _finish(work)
+    finish(work)
 
 
 IdOption = Annotated[
@@ -235,7 +232,7 @@ def _decide(
             name, words, config, decision_id=decision_id, expires=expires, dry_run=dry_run
         )
 
-    _finish(work)
+    finish(work)
 
 
 @app.command()
@@ -251,7 +248,35 @@ def report(
 
         return cmd_report.report(name, config, as_json=as_json)
 
-    _finish(work)
+    finish(work)
+
+
+@app.command()
+def adopt(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="As the configuration does.")],
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="What is held there.")],
+    config: ConfigNeeded,
+    apply: Annotated[bool, typer.Option("--apply", help="Take it over; else only show.")] = False,
+    side: Annotated[
+        str | None, typer.Option(metavar="long|short", help="Which of two positions.")
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option(metavar="PRICE", help="Where to set a stop if none rests.")
+    ] = None,
+    hit: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="How many rungs have been hit.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take over what rests at a venue: show the plan of changes, or apply it."""
+
+    def work() -> int:
+        from controller import cmd_adopt
+
+        asked = cmd_adopt.read(account, symbol, side, stop, hit, apply=apply)
+        return cmd_adopt.adopt(asked, config, as_json=as_json)
+
+    finish(work)
 
 
 @app.command()
@@ -266,7 +291,7 @@ def doctor(
 
         return cmd_doctor.doctor(config, as_json=as_json)
 
-    _finish(work)
+    finish(work)
 
 
 class Broker(enum.StrEnum):
@@ -294,7 +319,7 @@ def login(
 
         return cmd_login.login(config, account, request_token)
 
-    _finish(work)
+    finish(work)
 
 
 @app.command()
@@ -316,70 +341,12 @@ def diagram(
 
         return cmd_diagram.diagram(None if fmt is None else fmt.value, out, check=check)
 
-    _finish(work)
-
-
-def _finish(work: Callable[[], int]) -> NoReturn:
-    """Do a command's work and leave with its exit code; our own errors become sentences."""
-    code = INTERNAL
-    try:
-        code = work()
-    except* RungkeeperError as group:  # one alone, or several tasks' at once
-        code = _report(list(_leaves(group)))
-    raise typer.Exit(code)
-
-
-def _leaves(group: BaseExceptionGroup[RungkeeperError]) -> Iterator[RungkeeperError]:
-    for error in group.exceptions:
-        if isinstance(error, RungkeeperError):
-            yield error
-        else:
-            yield from _leaves(error)
-
-
-def _report(errors: list[RungkeeperError]) -> int:
-    """Say what is wrong, a line each, and return the gravest code."""
-    for error in errors:
-        lines = error.faults if isinstance(error, InvalidSpec) else [str(error)]
-        for line in lines:
-            typer.echo(line, err=True)
-        if len(lines) > 1:
-            typer.echo(f"{len(lines)} faults; nothing was sent.", err=True)
-    return max(_code_of(error) for error in errors)
-
-
-def _code_of(error: RungkeeperError) -> int:
-    from controller.journal import JournalBusy, JournalError
-    from exchanges.errors import BadFeed, VenueFileBusy, VenueFileError, VenueUnavailable
-
-    match error:
-        case InvalidSpec() | BadFeed():
-            return WRONG_INPUT
-        case JournalBusy() | VenueFileBusy():
-            return IN_USE
-        case JournalError() | VenueFileError():
-            return STORAGE_FAILED
-        case VenueUnavailable():
-            return NO_VENUE
-        case _:
-            raise error  # a table or an invariant of ours is broken: an internal error
-
-
-def _last_words(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Be Python's hook for what nobody caught: log it, and leave with a code of its own."""
-    traceback.print_exception(kind, error, trace, file=sys.stderr)
-    sys.stderr.write(
-        "rungkeeper: internal error. Orders that rest at a venue stay there; the journal keeps "
-        "what was done.\n"
-    )
-    raise SystemExit(INTERNAL)
+    finish(work)
 
 
 def main() -> None:
     """Answer the command line and leave with an exit code."""
-    sys.excepthook = _last_words
+    sys.excepthook = last_words
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark that cannot be shown is no error

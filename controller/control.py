@@ -18,8 +18,11 @@ import msgspec
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from controller.adoption import Adopt, Books, as_data, as_lines, propose
 from controller.config import Config, parse_plans
+from controller.config_values import listed
 from controller.keeper import Keeper
+from controller.kept import is_open
 from controller.records import told
 from machines import core
 from machines.decision import PRIORITIES, Kind, Order, as_event
@@ -28,6 +31,8 @@ from machines.planning import check
 from machines.spec import LadderSpec
 
 MAX_LINE = 65_536
+LOOK_AGAIN_S = 2.0
+"""A venue that can be asked has answered by then."""
 
 
 class Decide(msgspec.Struct, tag_field="do", tag="decide", forbid_unknown_fields=True):
@@ -55,7 +60,7 @@ class Hello(msgspec.Struct, tag_field="do", tag="hello", forbid_unknown_fields=T
     """Ask whether anybody is there."""
 
 
-Request = Decide | Open | Hello
+Request = Decide | Open | Hello | Adopt
 
 
 class Reply(msgspec.Struct):
@@ -105,9 +110,9 @@ class Control:
                         line = await lines.receive_until(b"\n", MAX_LINE)
                     except (anyio.EndOfStream, anyio.IncompleteRead, anyio.DelimiterNotFound):
                         return
-                    await stream.send(msgspec.json.encode(self.answer(line)) + b"\n")
+                    await stream.send(msgspec.json.encode(await self.answer(line)) + b"\n")
 
-    def answer(self, line: bytes) -> Reply:
+    async def answer(self, line: bytes) -> Reply:
         """Do what a line asks and say what came of it."""
         try:
             request = self._decoder.decode(line)
@@ -121,6 +126,8 @@ class Control:
                     return self._open(request)
                 case Hello():
                     return Reply(told=[f"process {os.getpid()}"])
+                case Adopt():
+                    return await self._adopt(request)
         except InvalidSpec as error:
             return Reply(faults=error.faults)
         except RungkeeperError as error:
@@ -170,6 +177,35 @@ class Control:
         self._wake()
         return Reply(told=[f"{plan.name}: accepted for {plan.account}" for plan in plans])
 
+    async def _adopt(self, asked: Adopt) -> Reply:
+        keeper = self._keepers.get(asked.account)
+        if keeper is None:
+            known = listed(self._keepers)
+            raise InvalidSpec([f"{asked.account}: no account of that name; there are: {known}"])
+        await self._look_again(keeper)
+        snapshot = keeper.reading.last
+        if snapshot is None or keeper.reading.missed:
+            raise InvalidSpec([f"{asked.account}: the venue has not answered; try again"])
+        keepers = self._keepers.values()
+        books = Books(
+            {each.ladder.terms.key: name for name, each in keeper.kept.items() if is_open(each)},
+            {name for each in keepers for name in each.names},
+        )
+        proposal = propose(
+            *(asked, self._config.ladder, keeper.venue, snapshot, books, self._now_ms()),
+            enhanced=self._config.controller.enhanced_tp_sl,
+        )
+        if asked.apply:
+            keeper.adopt(proposal.ladder, self._now_ms())
+            self._wake()
+        return Reply(told=as_lines(proposal), data=as_data(proposal))
+
+    async def _look_again(self, keeper: Keeper) -> None:
+        """Let the venue be read now; on a feed nothing can have changed unseen."""
+        self._wake()
+        with anyio.move_on_after(LOOK_AGAIN_S):
+            await keeper.reading.heard()
+
 
 def show(keeper: Keeper, order: Order, now_ms: int) -> list[str]:
     """Tell what a decision would do now, in the words of the table; nothing is done."""
@@ -184,8 +220,7 @@ def show(keeper: Keeper, order: Order, now_ms: int) -> list[str]:
 
 def check_plan(keeper: Keeper, spec: LadderSpec) -> None:
     """Refuse a plan that could not be opened here. *Raises*: InvalidSpec."""
-    names = {*keeper.kept, *(plan.spec.name for plan in keeper.openings.waiting)}
-    if spec.name in names:
+    if spec.name in keeper.names:
         raise InvalidSpec([f"{spec.name}: was used before; a name is never opened again"])
     snapshot = keeper.reading.last
     quote = None if snapshot is None else snapshot.quotes.get(spec.symbol)

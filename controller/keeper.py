@@ -74,6 +74,11 @@ class Keeper:
         return [k for k in self.kept.values() if k.ladder.state is not State.CLOSED]
 
     @property
+    def names(self) -> set[str]:
+        """Return every name that is taken: of a ladder, or of a plan that waits."""
+        return {*self.kept, *(plan.spec.name for plan in self.openings.waiting)}
+
+    @property
     def watches(self) -> list[tuple[Ladder, Watch]]:
         """Return what each managed ladder waits for."""
         return [(k.ladder, k.watch) for k in self.open if not k.parked]

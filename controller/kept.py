@@ -51,15 +51,24 @@ class Work:
         """Return the price of a key's symbol."""
         return self.snapshot.quotes.get(key.symbol)
 
+    def seen(self, kept: Kept) -> tuple[Ladder, Quote | None]:
+        """Return a ladder and the price of its symbol."""
+        return kept.ladder, self.quote(kept.ladder.terms.key)
+
     def view(self, key: Key) -> View:
         """Return what the venue holds for a key."""
         return self.snapshot.views.get(key) or View(key)
 
 
+def is_open(kept: Kept) -> bool:
+    """Tell whether a ladder is not closed."""
+    return kept.ladder.state is not State.CLOSED
+
+
 def adopted_orders(kept: Iterable[Kept]) -> Iterator[Alias]:
     """Yield what open ladders' adopted orders are called at the venue."""
     for each in kept:
-        if each.ladder.state is not State.CLOSED:
+        if is_open(each):
             yield from each.ladder.terms.adopted
 
 

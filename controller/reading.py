@@ -6,6 +6,8 @@ may show what we have changed since, and says nothing either.
 
 from __future__ import annotations
 
+import anyio
+
 from controller.alerts import OnAlert
 from exchanges.errors import VenueUnavailable
 from exchanges.venue import Venue
@@ -24,6 +26,8 @@ class Reading:
         self.settled_ms = 0
         """When the last answer to a request of ours came: reads begun before are stale."""
         self.last: Snapshot | None = None
+        self._heard: anyio.Event | None = None
+        """Set at the next accepted snapshot, where somebody waits for it."""
         self._venue = venue
         self._on_alert = on_alert
 
@@ -44,4 +48,13 @@ class Reading:
             self._on_alert(self._venue.account, f"venue back after {seconds:g} s", now_ms)
         self.missed, self.down_since_ms = False, None
         self.as_of_ms, self.last = snapshot.as_of_ms, snapshot
+        if self._heard is not None:
+            self._heard.set()
+            self._heard = None
         return snapshot
+
+    async def heard(self) -> None:
+        """Wait for the next snapshot that can be believed."""
+        if self._heard is None:
+            self._heard = anyio.Event()
+        await self._heard.wait()

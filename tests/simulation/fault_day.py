@@ -18,6 +18,7 @@ from controller.accounts import Account, build_accounts, with_book
 from controller.config import Config, parse
 from controller.journal import Journal, Record
 from controller.keeper import Keeper, Kept
+from exchanges.adopted import AdoptedVenue
 from exchanges.simulated import FaultyVenue
 from exchanges.simulated.state import Book
 from machines.invariants import violations
@@ -196,7 +197,7 @@ class JudgedKeeper(Keeper):
 
 async def come_to_rest(judge: Judge, keeper: Keeper) -> None:
     """Let the line be good again and the market stand still: everything must settle."""
-    keeper.venue = judge.venue.inner
+    keeper.venue = AdoptedVenue(judge.venue.inner)
     now_ms = judge.venue.now_ms
     for _ in range(REST_POLLS):
         now_ms += REST_POLL_MS
