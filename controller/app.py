@@ -20,11 +20,14 @@ from controller.clock import FeedClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
 from controller.config import AtEnd, Config
 from controller.control import Control
+from controller.cycle import Voice
 from controller.journal import Journal
-from controller.keeper import Keeper, OnChange, no_change
-from controller.recovery import Where, recover
+from controller.keeper import Keeper
+from controller.kept import OnChange, is_open, no_change
+from controller.recovery import Recovered, Where, recover
 from controller.runner import FeedRunner
 from controller.screen import Screen, stamp
+from controller.strategies import fed_cycle
 from controller.supervisor import supervised
 from exchanges import sqlite
 from machines.errors import InvalidSpec, RungkeeperError
@@ -174,7 +177,7 @@ def open_desks(
     accounts: Mapping[str, Account],
     journal: Journal,
     on_change: OnChange = no_change,
-    on_alert: OnAlert = no_alert,
+    voice: Voice = Voice(),  # noqa: B008 - frozen
 ) -> tuple[dict[str, Desk], list[str]]:
     """Recover every account from the journal; return the desks and what a person should know.
 
@@ -185,22 +188,22 @@ def open_desks(
         for name, account in accounts.items()
     }
     found = recover(journal, where, config.positions)
-    desks = {
-        name: Desk(
-            account,
-            Keeper(
-                account.venue, journal, found[name].plans, found[name].kept, on_change, on_alert
-            ),
-            found[name].resume_ms,
-        )
-        for name, account in accounts.items()
-    }
+
+    def desk(account: Account, mine: Recovered) -> Desk:
+        settings, venue = account.settings, account.venue
+        live = [kept.ladder.terms.spec.name for kept in mine.kept if is_open(kept)]
+        cycle = fed_cycle(config, settings, account.feeds, journal, live, voice)
+        work = (journal, mine.plans, mine.kept, on_change, voice.alert, cycle)
+        return Desk(account, Keeper(venue, *work), mine.resume_ms)
+
+    desks = {name: desk(account, found[name]) for name, account in accounts.items()}
     return desks, [note for one in found.values() for note in one.notes]
 
 
 def _run(config: Config, accounts: dict[str, Account], journal: Journal, *, quiet: bool) -> int:
     screen = Screen(quiet=quiet)
-    desks, notes = open_desks(config, accounts, journal, screen.changed, screen.alert)
+    voice = Voice(screen.alert, screen.news)
+    desks, notes = open_desks(config, accounts, journal, screen.changed, voice)
     screen.show({name: desk.keeper for name, desk in desks.items()})
     with screen:
         fine = anyio.run(drive, config, desks, screen.alert)

@@ -75,6 +75,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ladder: LadderSpec = LADDER_DEFAULTS
     """What plans, and adopted ladders, have where nothing else is said."""
     rules: RuleSettings = RuleSettings()
+    rules_on: bool = False
+    """There is a ``[rules]`` table: without one no rule looks after anything."""
     base_dir: Path
     source: str = ""
 
@@ -112,6 +114,7 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
         positions=positions,
         ladder=base,
         rules=rules,
+        rules_on="rules" in top,
         base_dir=base_dir,
         source=source,
     )

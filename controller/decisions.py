@@ -41,8 +41,8 @@ LIVES_MS = {Kind.SCALE_IN: 30_000, Kind.BOOK: 60_000}
 PERSON_LIFE_MS = 300_000
 StillTrue = Callable[[Order, Ladder], bool]
 """Evaluates a rule again, on a fresh view, before its decision is sent."""
-OnDecision = Callable[[Decision], None]
-"""Called with each new state of a decision."""
+OnDecision = Callable[[Decision, Ladder | None, int], None]
+"""Called with each new state of a decision, its ladder if that is known, and UTC ms."""
 
 
 class DecisionConflict(RungkeeperError):
@@ -55,9 +55,9 @@ def always(order: Order, ladder: Ladder) -> bool:
     return True
 
 
-def unheard(decision: Decision) -> None:
-    """Let a decision's new state pass."""
-    del decision
+def unheard(decision: Decision, ladder: Ladder | None, now_ms: int) -> None:
+    """Let a decision's new state pass unheard."""
+    del decision, ladder, now_ms
 
 
 class Decisions:
@@ -76,6 +76,8 @@ class Decisions:
         self._on_decision = on_decision
         self.open: dict[str, Decision] = {}
         self._lines: dict[str, Line] = {}
+        self._pressing: set[str] = set()
+        """The ladders for which more waits than what is in the background."""
         self._drafts: list[Draft] = []
         self._changed: dict[str, Decided] = {}
         """What is to be written with the next append, with `_drafts`."""
@@ -104,18 +106,39 @@ class Decisions:
         refusal = _refusal(ladder, parked=parked)
         if refusal:
             decision, _ = take(decision, Happening.REFUSED, Turn(now_ms, refusal))
-        body = msgspec.json.encode(order).decode()
         drafts = self._told(decision, ladder, now_ms)
-        self._journal.append(drafts, decisions=[_decided(decision, self._account, body)])
+        self._journal.append(drafts, decisions=[_decided(decision, self._account, _body(order))])
         self._place(decision)
-        self._tell(decision, now_ms)
+        self._tell(decision, ladder, now_ms)
         return decision
+
+    def take_in(self, order: Order, ladder: Ladder, now_ms: int) -> None:
+        """Queue what a rule has decided; it is durable with the next append, before it is done."""
+        if self._journal.decision(order.id) is not None:
+            return  # this moment was lived before a crash
+        decision = Decision(order=_with_life(order, now_ms), made_ms=now_ms)
+        self._changed[order.id] = _decided(decision, self._account, _body(order))
+        self._note(decision, ladder, now_ms)
+
+    def learnt(self, decision: Decision) -> None:
+        """Keep what has become known of a decision since it ended, with the next append."""
+        self._changed[decision.id] = _decided(decision, self._account)
 
     def take_changes(self) -> tuple[list[Draft], list[Decided]]:
         """Hand over what is to be written with the next append."""
         drafts, changed = self._drafts, list(self._changed.values())
         self._drafts, self._changed = [], {}
         return drafts, changed
+
+    def of(self, name: str) -> list[Decision]:
+        """Return a ladder's decisions that have not ended."""
+        line = self._lines.get(name)
+        return [] if line is None else [*line.waiting, *line.executing.values()]
+
+    @property
+    def fallen_back(self) -> int:
+        """Return how many wait for the trade engine or the venue."""
+        return sum(len(line.fallback) for line in self._lines.values())
 
     # -------------------------------------------------------------------------- handing over
 
@@ -157,7 +180,7 @@ class Decisions:
 
     def _levels(self, *, cycle: bool) -> tuple[Priority, ...]:
         """Return whose turn it is: what is in the background waits until nothing else does."""
-        if not any(line.pressing for line in self._lines.values()):
+        if not self._pressing:
             return (Priority.BACKGROUND,)
         return PRESSING if cycle else (Priority.IMMEDIATE,)
 
@@ -265,12 +288,14 @@ class Decisions:
         """Keep a decision's new state and tell of it."""
         self._keep(decision)
         self._drafts += self._told(decision, ladder, now_ms)
-        self._tell(decision, now_ms)
+        self._tell(decision, ladder, now_ms)
 
     def _keep(self, decision: Decision) -> None:
         """Keep a decision's new state, to be written with the next append."""
         self._place(decision)
-        self._changed[decision.id] = _decided(decision, self._account)
+        unwritten = self._changed.get(decision.id)
+        body = "" if unwritten is None else unwritten.body
+        self._changed[decision.id] = _decided(decision, self._account, body)
 
     def _place(self, decision: Decision) -> None:
         name = decision.order.ladder
@@ -280,6 +305,10 @@ class Decisions:
             self.open.pop(decision.id, None)
         else:
             self.open[decision.id] = decision
+        if line.pressing:
+            self._pressing.add(name)
+        else:
+            self._pressing.discard(name)
         if line.empty:
             del self._lines[name]
 
@@ -293,8 +322,8 @@ class Decisions:
             drafts.append(Draft(*where, "alert", {"decision": decision.id, "text": text}))
         return drafts
 
-    def _tell(self, decision: Decision, now_ms: int) -> None:
-        self._on_decision(decision)
+    def _tell(self, decision: Decision, ladder: Ladder | None, now_ms: int) -> None:
+        self._on_decision(decision, ladder, now_ms)
         text = _alert(decision)
         if text:
             self._on_alert(decision.order.ladder, text, now_ms)
@@ -317,6 +346,11 @@ def _alert(decision: Decision) -> str:
         return ""
     why = f" ({decision.reason})" if decision.reason else ""
     return f"{order.kind} by {order.by}: {decision.standing}{why}, decision {order.id}"
+
+
+def _body(order: Order) -> str:
+    """Write what an id stands for, as it was given."""
+    return msgspec.json.encode(order).decode()
 
 
 def _decided(decision: Decision, account: str, body: str = "") -> Decided:

@@ -20,8 +20,8 @@ from exchanges import sqlite
 from exchanges.sqlite import Database, open_durable
 from machines.errors import RungkeeperError
 
-SCHEMA_VERSION = 2
-"""Since 2 the hash covers every column."""
+SCHEMA_VERSION = 3
+"""Since 2 the hash covers every column; since 3 decisions and what rules remember are kept."""
 _SCHEMA = """
 CREATE TABLE meta (schema INTEGER NOT NULL) STRICT;
 CREATE TABLE journal (
@@ -46,12 +46,20 @@ CREATE TABLE decision (
     standing TEXT NOT NULL,
     state TEXT NOT NULL
 ) STRICT;
+CREATE TABLE memory (
+    position TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    state TEXT NOT NULL
+) STRICT;
 CREATE INDEX states ON journal (stream, seq) WHERE state IS NOT NULL;
 """
-_TABLES = {"meta", "journal", "decision"}
+_TABLES = {"meta", "journal", "decision", "memory"}
 _DECIDE = """
 INSERT INTO decision VALUES (?,?,?,?,?)
 ON CONFLICT (id) DO UPDATE SET standing = excluded.standing, state = excluded.state
+"""
+_REMEMBER = """
+INSERT INTO memory VALUES (?,?,?) ON CONFLICT (position) DO UPDATE SET state = excluded.state
 """
 _DECISIONS = """
 SELECT * FROM decision
@@ -88,6 +96,14 @@ class Decided(msgspec.Struct, frozen=True):
     account: str
     body: str
     standing: str
+    state: str
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What the rules remember of a position, encoded; only the last is kept."""
+
+    position: str
+    account: str
     state: str
 
 
@@ -144,13 +160,17 @@ class Journal:
         return self._seq
 
     def append(
-        self, drafts: Sequence[Draft], boot_ms: int = 0, decisions: Sequence[Decided] = ()
+        self,
+        drafts: Sequence[Draft],
+        boot_ms: int = 0,
+        decisions: Sequence[Decided] = (),
+        memories: Sequence[Remembered] = (),
     ) -> None:
-        """Make every draft and the new state of every decision durable, all or none.
+        """Make every draft and the new state of decisions and memories durable, all or none.
 
         *Raises*: JournalError; nothing may be sent after it.
         """
-        if not drafts and not decisions:
+        if not drafts and not decisions and not memories:
             return
         if self._failed:
             raise JournalError(self._failed)
@@ -172,6 +192,7 @@ class Journal:
             with self._db.transaction():
                 self._db.run_many(_INSERT, rows)
                 self._db.run_many(_DECIDE, [msgspec.structs.astuple(one) for one in decisions])
+                self._db.run_many(_REMEMBER, [msgspec.structs.astuple(one) for one in memories])
         except sqlite.Error as error:
             self._failed = (
                 f"state {self._path}: cannot be written: {error}; nothing more is sent. What rests "
@@ -205,6 +226,11 @@ class Journal:
         """Return an account's decisions of some standings, oldest first."""
         wanted = msgspec.json.encode(list(standings)).decode()
         return [Decided(*map(str, row)) for row in self._db.rows(_DECISIONS, (account, wanted))]
+
+    def memories(self, account: str) -> list[Remembered]:
+        """Return what rules remember of an account's positions, closed ones too."""
+        rows = self._db.rows("SELECT * FROM memory WHERE account = ?", (account,))
+        return [Remembered(*map(str, row)) for row in rows]
 
     def close(self) -> None:
         """Close the file and let it go. *Raises*: JournalError when that fails first of all."""

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from controller.alerts import OnAlert, no_alert
-from controller.decisions import Decisions
+from controller.cycle import Cycle, Seen, Voice
 from controller.journal import Draft, Journal
-from controller.kept import Kept, OnChange, Work, adopted_orders, is_due, no_change
+from controller.kept import Kept, OnChange, Work, adopted_orders, is_due, is_open, no_change
 from controller.openings import Openings, Waiting, busy_refusal
 from controller.reading import Reading
 from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft
@@ -33,8 +33,6 @@ from machines.words import Event, Key, Outcome, Quote, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
-CYCLE_MS = 12_000
-"""The strategy cycle (SPEC §5): less urgent decisions are handed over then."""
 NAKED_ALERT_MS = 5_000
 """SPEC §4: unprotected time is alerted at 5 s."""
 
@@ -50,6 +48,7 @@ class Keeper:
         kept: Sequence[Kept] = (),
         on_change: OnChange = no_change,
         on_alert: OnAlert = no_alert,
+        cycle: Cycle | None = None,
     ) -> None:
         self.venue = AdoptedVenue(venue, adopted_orders(kept))
         self.kept = {each.ladder.terms.spec.name: each for each in kept}
@@ -62,9 +61,10 @@ class Keeper:
         self._last_closed: dict[Key, Kept] = {}
         self._answers: list[Draft] = []
         """Outcomes that wait for the next commit of the same instant."""
-        self.decisions = Decisions(journal, venue.account, on_alert)
-        self._cycle_ms = -CYCLE_MS
-        """When the last strategy cycle was."""
+        if cycle is None:
+            cycle = Cycle(journal, venue.account, voice=Voice(on_alert))
+        self.cycle = cycle
+        self.decisions = cycle.decisions
 
     # ------------------------------------------------------------------------------- asking
 
@@ -93,6 +93,10 @@ class Keeper:
         """Return when plans that wait for their time may start."""
         return [plan.due_ms for plan in self._startable()]
 
+    def cycle_due_ms(self) -> list[int]:
+        """Return when rules are to be asked, and effects looked up, whatever the market does."""
+        return self.cycle.due_ms(lambda: any(is_open(kept) for kept in self.kept.values()))
+
     def _startable(self) -> list[Waiting]:
         busy = {kept.ladder.terms.key for kept in self.open}
         return self.openings.startable(lambda plan: self._key(plan) in busy, self._is_open)
@@ -114,7 +118,7 @@ class Keeper:
         """
         try:
             for _ in range(MAX_ROUNDS):
-                if not await self._round(now_ms):
+                if not await self._round(now_ms) and not self._run_cycle(now_ms):
                     return
         finally:
             self._write(())
@@ -122,7 +126,8 @@ class Keeper:
     async def look_once(self, now_ms: int) -> bool:
         """Poll and act once; return whether anything was done. *Raises*: JournalError."""
         try:
-            return await self._round(now_ms)
+            moved = await self._round(now_ms)
+            return self._run_cycle(now_ms) or moved
         finally:
             self._write(())
 
@@ -136,15 +141,15 @@ class Keeper:
         since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
         snapshot = await self.reading.read(since_ms, now_ms)
         if snapshot is None:
-            self._tell_decisions_of_absence(now_ms)
+            self.cycle.away([kept.ladder for kept in self.open], now_ms)
             return False
         work = Work(snapshot, now_ms)
-        if now_ms >= self._cycle_ms + CYCLE_MS:
-            self._cycle_ms = now_ms
         for kept in [k for k in self.open if not k.parked]:
-            self._look(kept, work, cycle=now_ms == self._cycle_ms)
+            self._look(kept, work)
         self._look_back(work)
         self._start_plans(work)
+        followed = (self.kept[name] for name in self.cycle.tracker.ladders if name in self.kept)
+        self.cycle.round_ended(map(work.seen, followed), now_ms, moved=work.moved)
         self._write(work.drafts)
         if work.sends:
             outcomes = await self.venue.send([flight.mutation for _, flight in work.sends])
@@ -155,14 +160,22 @@ class Keeper:
     def _write(self, drafts: Sequence[Draft]) -> None:
         """Make durable what waits, what was found and what became of decisions, in one commit."""
         waiting, self._answers = self._answers, []
-        told, changed = self.decisions.take_changes()
-        self._journal.append([*waiting, *drafts, *told], decisions=changed)
+        found = self.cycle.take_changes()
+        written = [*waiting, *drafts, *found.drafts]
+        self._journal.append(written, decisions=found.decisions, memories=found.memories)
 
-    def _tell_decisions_of_absence(self, now_ms: int) -> None:
-        if self.decisions.open:
-            for kept in self.open:
-                self.decisions.away(kept.ladder, now_ms)
-            self._write(())
+    def _run_cycle(self, now_ms: int) -> bool:
+        """Let the strategy cycle run, if it is time; tell whether anything waits now."""
+        if now_ms < self.cycle.next_ms:
+            return False
+        last = self.reading.last
+        quotes = {} if last is None else last.quotes
+        seen: list[Seen] = [
+            (kept.ladder, quotes.get(kept.ladder.terms.key.symbol))
+            for kept in self.open
+            if not kept.parked
+        ]
+        return self.cycle.run(seen, now_ms, away=self.reading.missed)
 
     def decide(self, order: Order, now_ms: int) -> Decision:
         """Accept a decision and return it, durable; the next round hands it over.
@@ -190,10 +203,10 @@ class Keeper:
         venue = self.venue
         return Setting(venue.instruments[symbol], venue.fees(symbol), venue.capabilities)
 
-    def _look(self, kept: Kept, work: Work, *, cycle: bool) -> None:
+    def _look(self, kept: Kept, work: Work) -> None:
         """Let one ladder see the snapshot, unless nothing that concerns it has changed."""
         if self.decisions.open:
-            asked = self.decisions.events(kept.ladder, work.now_ms, cycle=cycle)
+            asked = self.cycle.events(work.seen(kept), work.now_ms)
             if asked:
                 work.moved = True  # refused, the next one may have its turn
                 self._guarded(kept, work, asked)
@@ -260,8 +273,7 @@ class Keeper:
         scribe.rows(done.taken, done.repairs)
         for flight in done.given_up:
             scribe.gave_up(flight)
-        if self.decisions.open:
-            self.decisions.heard(done.ladder, done.taken, now_ms)
+        self.cycle.heard(before, done.ladder, quote, done.taken, now_ms)
         self._tell_naked(kept, scribe, now_ms)
         if scribe.drafts or done.ladder.flights != before.flights:
             scribe.state(done.ladder)

@@ -11,7 +11,7 @@ import msgspec
 
 from controller.journal import Draft
 from machines.core import Advance, Taken
-from machines.decision import TAG, Decision
+from machines.decision import TAG, Decision, Kind
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
@@ -151,6 +151,12 @@ def adoption_draft(ladder: Ladder, now_ms: int) -> Draft:
     return Draft(now_ms, spec.account, spec.name, spec.ladder, "decision", data, state)
 
 
+def alert_draft(ladder: Ladder, text: str, now_ms: int) -> Draft:
+    """Write something a person should hear of that no row has brought about."""
+    spec = ladder.terms.spec
+    return Draft(now_ms, spec.account, spec.name, spec.ladder, "alert", {"text": text})
+
+
 def told(done: Advance) -> list[str]:
     """Say in a few lines what a step would do: its rows, then what it would send."""
     lines: list[str] = []
@@ -194,6 +200,25 @@ def decision_data(decision: Decision) -> dict[str, object]:
         data["px"] = plain(decision.filled_cost / decision.filled_qty)
         data["filled"] = plain(decision.filled_qty)
     return data
+
+
+def as_line(decision: Decision, ladder: Ladder) -> str:
+    """Say what a decision that has just been taken does; a rule says so itself."""
+    order, symbol = decision.order, ladder.terms.spec.symbol
+    if order.reason and not order.by_person:
+        return order.reason
+    qty, held = decision.asked_qty, ladder.held
+    match order.kind:
+        case Kind.BOOK:
+            does = f"booking: sell {plain(qty)}, {plain(held - qty)} remain"
+        case Kind.SCALE_IN:
+            does = f"scaling in: buy {plain(qty)}, {plain(held + qty)} held"
+        case Kind.MOVE_STOP:
+            does = "stop" if decision.asked_px is None else f"stop to {plain(decision.asked_px)}"
+        case Kind.EXIT | Kind.REBALANCE | Kind.RELEASE:
+            does = order.kind.value
+    why = f" ({order.reason})" if order.reason else ""
+    return f"{symbol} {does}, by {order.by}{why}"
 
 
 _EXTERNAL = (Trigger.FOREIGN_GROWN, Trigger.FOREIGN_SHRUNK)

@@ -32,6 +32,7 @@ class FeedRunner:
         self._anchor_ms = start_ms
         self._gets_out = gets_out
         """What is open at the feed's end is exited there, at the last close."""
+        self._ends_ms = max(feed.times[-1] for feed in account.feeds.values())
         self._resume_ms = resume_ms
         """When an earlier run was last at work: looked at once more before anything else."""
         self._ticket = clock.join()
@@ -74,6 +75,7 @@ class FeedRunner:
     def _next_change_ms(self, bar_ms: int) -> int:
         """Return the poll after the first bar that may change something, or a trading deadline."""
         limits: list[int] = self._keeper.starts_ms()
+        limits += [max(at_ms, bar_ms) for at_ms in self._keeper.cycle_due_ms()]
         for ladder, watched in self._keeper.watches:
             if watched.trading_ms is not None:
                 at_ms = self._when_traded_ms(ladder.terms.key.symbol, watched.trading_ms)
@@ -88,7 +90,8 @@ class FeedRunner:
         return self._feeds[symbol].when_traded_ms(trading_ms)
 
     def _grid(self, at_ms: int) -> int:
-        """Return the first poll at or after a time."""
+        """Return the first poll at or after a time; to get out in time, the last close is one."""
         if self._poll_ms is None:
             return at_ms
-        return self._anchor_ms + -(-(at_ms - self._anchor_ms) // self._poll_ms) * self._poll_ms
+        poll_ms = self._anchor_ms + -(-(at_ms - self._anchor_ms) // self._poll_ms) * self._poll_ms
+        return min(poll_ms, max(at_ms, self._ends_ms)) if self._gets_out else poll_ms

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from controller.alerts import log_alert
+from controller.alerts import log_alert, log_news
 from controller.keeper import Keeper, Kept
 from controller.render import PositionRow, console_for, live_table, summary_table
 from controller.rows import row_of
@@ -81,6 +81,12 @@ class Screen:
     def alert(self, name: str, text: str, at_ms: int) -> None:
         """Hear of what a person should know: it goes to the log, above the live view."""
         log_alert(name, text, at_ms)
+
+    def news(self, name: str, text: str, at_ms: int) -> None:
+        """Hear of what has been decided: it goes to the log, and among the lines."""
+        log_news(name, text, at_ms)
+        if self._lines:
+            self._console.print(f"{stamp(at_ms)}  {name:<20}  {text}")
 
     def changed(self, kept: Kept, now_ms: int) -> None:
         """Hear that a ladder took a row."""

@@ -1,12 +1,13 @@
 """What became of each booking: the part that was sold against the price later (SPEC §6).
 
 After 5, 30 and 60 minutes and when the position closes; kept with the decision, so that a restart
-goes on with what is still to be looked up. Changes nothing at a venue.
+goes on with what is still to be looked up. A price that nobody knew at its time is the next one
+known. Changes nothing at a venue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import msgspec
 
@@ -26,56 +27,69 @@ class Tracker:
     def __init__(self, journal: Journal, account: str) -> None:
         done = journal.decisions(account, (Standing.DONE,))
         found = (msgspec.json.decode(row.state, type=Decision) for row in done)
-        self.tracked = {one.id: one for one in found if is_tracked(one)}
+        self._tracked: dict[str, dict[str, Decision]] = {}
+        """By ladder, then by id."""
+        for decision in found:
+            self.follow(decision)
 
     def follow(self, decision: Decision) -> None:
         """Begin to follow a decision that has ended, if it booked something."""
-        if is_tracked(decision):
-            self.tracked[decision.id] = decision
+        if _is_open(decision):
+            self._tracked.setdefault(decision.order.ladder, {})[decision.id] = decision
+
+    @property
+    def ladders(self) -> list[str]:
+        """Return the ladders of which something is still to be looked up."""
+        return list(self._tracked)
 
     def due_ms(self) -> list[int]:
         """Return when effects are to be looked up."""
-        return [at for one in self.tracked.values() for _, at in _open_times(one)]
+        every = (one for mine in self._tracked.values() for one in mine.values())
+        return [at_ms for one in every for _, at_ms in _times(one)]
 
-    def look(self, ladder: Ladder, quote: Quote | None, now_ms: int) -> Iterable[Decision]:
+    def look(self, ladder: Ladder, quote: Quote | None, now_ms: int) -> Iterator[Decision]:
         """Yield the decisions of a ladder that have learnt an effect now."""
-        if quote is None:
+        name = ladder.terms.spec.name
+        if quote is None or name not in self._tracked:
             return
-        for decision in list(self.tracked.values()):
-            if decision.order.ladder != ladder.terms.spec.name:
-                continue
-            names = [name for name, at_ms in _open_times(decision) if at_ms <= now_ms]
-            if ladder.state is State.CLOSED:
-                names.append(AT_CLOSE)
-            if not names:
-                continue
-            after = _with_effects(decision, names, ladder, quote)
-            if is_tracked(after):
-                self.tracked[after.id] = after
-            else:
-                del self.tracked[after.id]
-            yield after
+        for decision in list(self._tracked[name].values()):
+            due = [after for after, at_ms in _times(decision) if at_ms <= now_ms]
+            if ladder.state is State.CLOSED and AT_CLOSE not in _known(decision):
+                due.append(AT_CLOSE)
+            if due:
+                learnt = _with_effects(decision, due, ladder, quote)
+                self._keep(learnt)
+                yield learnt
+
+    def _keep(self, decision: Decision) -> None:
+        mine = self._tracked[decision.order.ladder]
+        mine[decision.id] = decision
+        if not _is_open(decision):
+            del mine[decision.id]
+        if not mine:
+            del self._tracked[decision.order.ladder]
 
 
-def is_tracked(decision: Decision) -> bool:
+def _is_open(decision: Decision) -> bool:
     """Tell whether a decision booked something and some effect of it is still to come."""
     if decision.standing is not Standing.DONE or decision.order.kind is not Kind.BOOK:
         return False
-    known = {effect.after for effect in decision.effects}
-    return bool(decision.filled_qty) and not known >= {*AFTER_MS, AT_CLOSE}
+    return bool(decision.filled_qty) and not _known(decision) >= {*AFTER_MS, AT_CLOSE}
 
 
-def _open_times(decision: Decision) -> list[tuple[str, int]]:
-    """Return the effects that are still to be looked up, with their times."""
-    known = {effect.after for effect in decision.effects}
+def _known(decision: Decision) -> set[str]:
+    return {effect.after for effect in decision.effects}
+
+
+def _times(decision: Decision) -> list[tuple[str, int]]:
+    """Return the effects that are still to be looked up at a time, with their times."""
     ended_ms = decision.ended_ms or 0
+    known = _known(decision)
     return [(name, ended_ms + ms) for name, ms in AFTER_MS.items() if name not in known]
 
 
-def _with_effects(decision: Decision, names: list[str], ladder: Ladder, quote: Quote) -> Decision:
-    later = quote.exit_px(ladder.direction)
-    got = decision.filled_cost
-    gain = ladder.sign * (got - later * decision.filled_qty)
-    known = {effect.after for effect in decision.effects}
-    more = tuple(Effect(name, later, gain) for name in names if name not in known)
+def _with_effects(decision: Decision, due: list[str], ladder: Ladder, quote: Quote) -> Decision:
+    price = quote.exit_px(ladder.direction)
+    gain = ladder.sign * (decision.filled_cost - price * decision.filled_qty)
+    more = (Effect(after, price, gain) for after in due)
     return msgspec.structs.replace(decision, effects=(*decision.effects, *more))

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import msgspec
 
-from controller.rules.candles import Market
+from controller.journal import Remembered
+from controller.rules.candles import Market, MarketData
 from controller.rules.engine import Engine
 from controller.rules.proposals import Proposal
 from controller.rules.settings import RuleSettings
@@ -30,6 +31,8 @@ from controller.rules.views import (
 from machines.decision import Decision, Kind, Order
 from machines.ladder import Ladder
 from machines.words import Quote
+
+_EMPTY = Memory()
 
 
 class SeesMarket(Protocol):
@@ -68,6 +71,8 @@ class RuleDesk:
         self._markets = markets
         self._place_of = place_of
         self.memories: dict[str, Memory] = dict(memories or {})
+        self._changed: set[str] = set()
+        """Whose memory is to be written with the next append."""
 
     def changed(
         self, before: Ladder, after: Ladder, quote: Quote | None, filled_ms: int | None = None
@@ -75,28 +80,32 @@ class RuleDesk:
         """Note what a poll has done to a ladder; ``filled_ms`` is its first entry fill's time."""
         if quote is not None:
             memory = self._memory(after)
-            self._keep(after, remember_fills(memory, before, after, quote, filled_ms))
+            learnt = remember_fills(memory, before, after, quote, filled_ms)
+            self._keep(after.terms.spec.name, learnt)
 
     def heard(self, decision: Decision) -> None:
         """Note what has become of a decision: its fill, or that its stop was sent."""
-        order, memory = decision.order, self.memories.get(decision.order.ladder, Memory())
+        order, memory = decision.order, self.memories.get(decision.order.ladder, _EMPTY)
         if order.by_person:
             return
         if decision.filled_qty:
             memory = remember_filled(memory, order.by, order.kind, order.id)
         if order.kind is Kind.MOVE_STOP and decision.sent_ms is not None:
             memory = remember_stop_sent(memory, decision.sent_ms)
-        self.memories[order.ladder] = memory
+        self._keep(order.ladder, memory)
 
     def cycle(
         self, ladder: Ladder, quote: Quote | None, now_ms: int, open_decisions: Iterable[Decision]
     ) -> Asked:
         """Evaluate a ladder's rules; ``open_decisions`` are those that have not ended."""
-        name, view = ladder.terms.spec.name, self._view(ladder, quote, now_ms)
+        name, seen = ladder.terms.spec.name, self._markets.get(ladder.terms.spec.symbol)
+        if quote is not None and isinstance(seen, MarketData):
+            seen.add_price(quote.at_ms, quote.last)
+        view = self._view(ladder, quote, now_ms)
         before = self._memory(ladder)
         memory = remember_best(before, view, self._trail)
         if memory is not before:
-            self._keep(ladder, memory)
+            self._keep(name, memory)
             view = self._view(ladder, quote, now_ms)
         waiting: dict[str, Decimal | None] = {
             each.order.by: each.order.price
@@ -114,6 +123,15 @@ class RuleDesk:
         """Drop the memory of a ladder that is closed; its name is never used again."""
         self.memories.pop(name, None)
 
+    def take_changes(self, account: str) -> list[Remembered]:
+        """Hand over the memories that are to be written with the next append."""
+        changed, self._changed = sorted(self._changed), set()
+        return [
+            Remembered(name, account, msgspec.json.encode(self.memories[name]).decode())
+            for name in changed
+            if name in self.memories
+        ]
+
     def _view(self, ladder: Ladder, quote: Quote | None, now_ms: int) -> PositionView:
         symbol = ladder.terms.spec.symbol
         seen = self._markets.get(symbol)
@@ -122,10 +140,12 @@ class RuleDesk:
         return view_of(ladder, quote, now_ms, self._memory(ladder), market, place)
 
     def _memory(self, ladder: Ladder) -> Memory:
-        return self.memories.get(ladder.terms.spec.name, Memory())
+        return self.memories.get(ladder.terms.spec.name, _EMPTY)
 
-    def _keep(self, ladder: Ladder, memory: Memory) -> None:
-        self.memories[ladder.terms.spec.name] = memory
+    def _keep(self, name: str, memory: Memory) -> None:
+        if memory != self.memories.get(name, _EMPTY):
+            self.memories[name] = memory
+            self._changed.add(name)
 
 
 def _order(proposal: Proposal, ladder: str, now_ms: int) -> Order:

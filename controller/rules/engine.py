@@ -38,11 +38,16 @@ class Evaluation(msgspec.Struct, frozen=True):
 class Engine:
     """The rules of a configuration."""
 
-    def __init__(self, settings: RuleSettings, folder: Path, timer: guests.Timer) -> None:
-        """Read the user's rules from the configuration's folder. ``alerts``: those that fail."""
+    def __init__(
+        self, settings: RuleSettings, folder: Path, timer: guests.Timer, *, on: bool = True
+    ) -> None:
+        """Read the user's rules from the configuration's folder. ``alerts``: those that fail.
+
+        Not ``on``, only the square-off is looked after.
+        """
         self._settings = settings
-        self._enabled = settings.enabled
-        self._guests, self.alerts = guests.load(settings.user, folder, timer)
+        self._enabled = settings.enabled if on else ()
+        self._guests, self.alerts = guests.load(settings.user if on else (), folder, timer)
 
     def evaluate(
         self, view: PositionView, waiting: Mapping[str, Decimal | None] = _NOTHING

@@ -11,6 +11,7 @@ import msgspec
 from controller import app
 from controller.accounts import build_accounts
 from controller.config import parse
+from controller.cycle import Voice
 from controller.journal import Journal, Record, read
 from controller.keeper import Keeper
 from exchanges.simulated import FaultyVenue, SimulatedVenue
@@ -76,6 +77,7 @@ class Stepped:
         self.config = parse(text, "stepped", folder, {})
         self.accounts = build_accounts(self.config)
         self.alerts: list[str] = []
+        self.news: list[str] = []
         self.start()
         self.now_ms = min(feed.times[0] for feed in self.desk.account.feeds.values())
         self.poll(0)
@@ -83,9 +85,8 @@ class Stepped:
     def start(self) -> None:
         """Take up the journal, as the first start and every later one does."""
         self.journal = Journal(self.config.controller.state)
-        desks, _ = app.open_desks(
-            *(self.config, self.accounts, self.journal), on_alert=self._alerted
-        )
+        voice = Voice(self._alerted, self._heard)
+        desks, _ = app.open_desks(self.config, self.accounts, self.journal, voice=voice)
         (self.desk,) = desks.values()
         self.keeper: Keeper = self.desk.keeper
         self.venue: SimulatedVenue | FaultyVenue = self.desk.account.venue
@@ -136,3 +137,7 @@ class Stepped:
     def _alerted(self, name: str, text: str, at_ms: int) -> None:
         del at_ms
         self.alerts.append(f"{name}: {text}")
+
+    def _heard(self, name: str, text: str, at_ms: int) -> None:
+        del name, at_ms
+        self.news.append(text)

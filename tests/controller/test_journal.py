@@ -145,8 +145,8 @@ ALTERED: list[tuple[str, str, str]] = [
         "kind, body, state, chain FROM journal WHERE seq = 20",
         "record 21 was altered",
     ),
-    ("older schema", "UPDATE meta SET schema = 1", "has schema 1; this version reads 2"),
-    ("no schema", "DELETE FROM meta", "has schema None; this version reads 2"),
+    ("older schema", "UPDATE meta SET schema = 1", "has schema 1; this version reads 3"),
+    ("no schema", "DELETE FROM meta", "has schema None; this version reads 3"),
     ("no table", "DROP TABLE journal", "not a Rungkeeper state file"),
 ]
 

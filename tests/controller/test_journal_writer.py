@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import journal
-from controller.journal import Decided, Draft, Journal, JournalError
+from controller.journal import Decided, Draft, Journal, JournalError, Remembered
 from controller.journal_writer import MOST_DRAFTS, Writer
 
 
@@ -28,13 +28,17 @@ class Watched(Journal):
         self.full_at = 0
 
     def append(
-        self, drafts: Sequence[Draft], boot_ms: int = 0, decisions: Sequence[Decided] = ()
+        self,
+        drafts: Sequence[Draft],
+        boot_ms: int = 0,
+        decisions: Sequence[Decided] = (),
+        memories: Sequence[Remembered] = (),
     ) -> None:
         self.may_go.wait()
         self.commits.append(len(drafts))
         if len(self.commits) == self.full_at:
             self._db.run("PRAGMA max_page_count = 1")
-        super().append(drafts, boot_ms, decisions)
+        super().append(drafts, boot_ms, decisions, memories)
 
 
 def draft(n: int, position: str = "btc-1") -> Draft:

@@ -18,7 +18,7 @@ import anyio
 from controller import app
 from controller.accounts import build_accounts, with_book
 from controller.config import load
-from controller.journal import Decided, Draft, Journal
+from controller.journal import Decided, Draft, Journal, Remembered
 from exchanges.simulated import FaultyVenue, SimulatedVenue
 from machines.words import Mutation, Outcome, Snapshot
 
@@ -44,12 +44,16 @@ class MortalJournal(Journal):
         super().__init__(path)
 
     def append(
-        self, drafts: Sequence[Draft], boot_ms: int = 0, decisions: Sequence[Decided] = ()
+        self,
+        drafts: Sequence[Draft],
+        boot_ms: int = 0,
+        decisions: Sequence[Decided] = (),
+        memories: Sequence[Remembered] = (),
     ) -> None:
-        if not drafts and not decisions:
+        if not drafts and not decisions and not memories:
             return
         self._fate.pass_by()
-        super().append(drafts, boot_ms, decisions)
+        super().append(drafts, boot_ms, decisions, memories)
         self._fate.pass_by()
 
 

@@ -19,6 +19,7 @@ from controller import app, journal
 from controller.accounts import Account, build_accounts, with_book
 from controller.cmd_history import mutation
 from controller.config import Config, parse
+from controller.cycle import Voice
 from controller.journal import Journal, Record
 from exchanges.simulated import SimulatedVenue
 from machines.ladder import Ladder
@@ -262,9 +263,8 @@ def run(config: Config) -> tuple[SimulatedVenue, Ladder, list[str], list[Record]
     }
     book = Journal(config.controller.state)
     heard: list[str] = []
-    desks, _ = app.open_desks(
-        config, accounts, book, on_alert=lambda _name, text, _ms: heard.append(text)
-    )
+    voice = Voice(lambda _name, text, _ms: heard.append(text))
+    desks, _ = app.open_desks(config, accounts, book, voice=voice)
     assert anyio.run(app.drive, config, desks)
     book.close()
     venue = accounts["paper"].venue
