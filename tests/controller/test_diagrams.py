@@ -149,7 +149,7 @@ def test_row_when_anything_of_it_changes_then_the_drawing_differs(number: int, f
     row = position.ROWS[number]
     before = diagrams.draw(redrawn((row,)), fmt)
     changes: list[Row[do.Instruction]] = [
-        msgspec.structs.replace(row, target=State.HALTED),
+        msgspec.structs.replace(row, target=State.NEW),
         msgspec.structs.replace(row, recipe=(*row.recipe, do.SET_STOP)),
         msgspec.structs.replace(row, recipe=(do.CHASE, *row.recipe[1:])),
         msgspec.structs.replace(row, guard={**row.guard, "invented": True}),
