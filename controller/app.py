@@ -24,6 +24,7 @@ from controller.cycle import Voice
 from controller.journal import Journal
 from controller.keeper import Keeper
 from controller.kept import OnChange, is_open, no_change
+from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.runner import FeedRunner
 from controller.screen import Screen, stamp
@@ -194,7 +195,8 @@ def open_desks(
         live = [kept.ladder.terms.spec.name for kept in mine.kept if is_open(kept)]
         cycle = fed_cycle(config, settings, account.feeds, journal, live, voice)
         work = (journal, mine.plans, mine.kept, on_change, voice.alert, cycle)
-        return Desk(account, Keeper(venue, *work), mine.resume_ms)
+        keeper = Keeper if config.controller.enhanced_tp_sl else Rebalancer
+        return Desk(account, keeper(venue, *work), mine.resume_ms)
 
     desks = {name: desk(account, found[name]) for name, account in accounts.items()}
     return desks, [note for one in found.values() for note in one.notes]

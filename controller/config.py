@@ -194,16 +194,15 @@ def _read_controller(table: Table, base_dir: Path, env: Mapping[str, str]) -> Co
 
 def _read_enhanced(table: Table, env: Mapping[str, str]) -> bool:
     """Read the switch; the environment has the last word."""
-    later = "the conservative rebalancer alone is not built yet (step 4); allowed today: true"
     written = table.read("enhanced_tp_sl", flag, True)
     said = env.get(ENHANCED_VARIABLE, "").strip().lower()
     if said in ("false", "0", "no", "off"):
-        table.faults.add(f"{ENHANCED_VARIABLE}={said} in the environment", later)
-    elif said and said not in ("true", "1", "yes", "on"):
+        return False
+    if said in ("true", "1", "yes", "on"):
+        return True
+    if said:
         table.faults.add(f"{ENHANCED_VARIABLE}={said} in the environment", "allowed: true, false")
-    elif not said and not written:
-        table.fault("enhanced_tp_sl", later)
-    return True
+    return written
 
 
 def _cycle_ms(value: object) -> int:

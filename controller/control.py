@@ -23,9 +23,7 @@ from controller.config import Config, parse_plans
 from controller.config_values import listed
 from controller.keeper import Keeper
 from controller.kept import is_open
-from controller.records import told
-from machines import core
-from machines.decision import PRIORITIES, Kind, Order, as_event
+from machines.decision import PRIORITIES, Kind, Order
 from machines.errors import InvalidSpec, RungkeeperError
 from machines.planning import check
 from machines.spec import LadderSpec
@@ -158,7 +156,7 @@ class Control:
             expires_ms=now_ms + asked.life_ms if asked.life_ms else 0,
         )
         if asked.dry_run:
-            return Reply(told=show(keeper, order, now_ms))
+            return Reply(told=keeper.would(order, now_ms))
         decision = keeper.decide(order, now_ms)
         self._wake()
         word = f" ({decision.reason})" if decision.reason else ""
@@ -205,17 +203,6 @@ class Control:
         self._wake()
         with anyio.move_on_after(LOOK_AGAIN_S):
             await keeper.reading.heard()
-
-
-def show(keeper: Keeper, order: Order, now_ms: int) -> list[str]:
-    """Tell what a decision would do now, in the words of the table; nothing is done."""
-    kept, snapshot = keeper.kept[order.ladder], keeper.reading.last
-    if snapshot is None:
-        return ["the venue has not been read yet"]
-    quote = snapshot.quotes.get(kept.ladder.terms.key.symbol)
-    asked = (as_event(order, now_ms),)
-    capabilities = keeper.venue.capabilities
-    return told(core.advance(kept.ladder, kept.view, quote, now_ms, capabilities, asked=asked))
 
 
 def check_plan(keeper: Keeper, spec: LadderSpec) -> None:

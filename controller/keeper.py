@@ -17,12 +17,12 @@ from controller.journal import Draft, Journal
 from controller.kept import Kept, OnChange, Work, adopted_orders, is_due, is_open, no_change
 from controller.openings import Openings, Waiting, busy_refusal
 from controller.reading import Reading
-from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft
+from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft, told
 from controller.supervisor import supervised
 from exchanges.adopted import AdoptedVenue
 from exchanges.venue import Venue
 from machines import core, observe
-from machines.decision import Decision, Order
+from machines.decision import Decision, Order, as_event
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State
@@ -185,6 +185,17 @@ class Keeper:
         kept = self.kept.get(order.ladder)
         ladder, parked = (None, False) if kept is None else (kept.ladder, bool(kept.parked))
         return self.decisions.accept(order, ladder, now_ms, parked=parked)
+
+    def would(self, order: Order, now_ms: int) -> list[str]:
+        """Tell what a decision would do now, in the words of the table; nothing is done."""
+        kept, snapshot = self.kept[order.ladder], self.reading.last
+        if snapshot is None:
+            return ["the venue has not been read yet"]
+        quote = snapshot.quotes.get(kept.ladder.terms.key.symbol)
+        asked = (as_event(order, now_ms),)
+        capabilities = self.venue.capabilities
+        done = core.advance(kept.ladder, kept.view, quote, now_ms, capabilities, asked=asked)
+        return told(done)
 
     def add_plan(self, spec: LadderSpec, now_ms: int) -> None:
         """Take a plan in, durable; the next round may open it. *Raises*: JournalError."""

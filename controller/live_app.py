@@ -32,6 +32,7 @@ from controller.live_venues import (
     capabilities_of,
     fetch_secrets,
 )
+from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.screen import Screen
 from controller.supervisor import supervised
@@ -84,7 +85,8 @@ class Live:
             )
             venue = LateVenue(desk, partial(self._opened, name))
             plans, kept = found[name].plans, found[name].kept
-            keeper = Keeper(venue, journal, plans, kept, screen.changed, screen.alert)
+            make = Keeper if config.controller.enhanced_tp_sl else Rebalancer
+            keeper = make(venue, journal, plans, kept, screen.changed, screen.alert)
             assert settings.poll_ms is not None, "real venues have no bars"
             self.accounts[name] = Account(venue, keeper, wake, settings.poll_ms, anyio.Event())
             self.notes += found[name].notes

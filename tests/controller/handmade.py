@@ -92,7 +92,7 @@ def at_venue(
         if bar is not None:
             account.venue.advance(account.feeds["BTCUSDT"].times[bar - 1])
         act(account.venue)
-        return anyio.run(account.venue.snapshot, 0).views[KEY]
+        return anyio.run(account.venue.snapshot, 0).views.get(KEY, View(KEY))
     finally:
         account.venue.close()
 

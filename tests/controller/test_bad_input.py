@@ -145,7 +145,6 @@ VALUES: list[tuple[str, str, str]] = [
     ('"btc-1"', '"BTC-1"', 'positions[1].name = "BTC-1": a name is made of a-z, 0-9 and -'),
     ('"btc-1"', f'"{"b" * 21}"', "a name has at most 20 characters; this has 21"),
     ("[[positions]]", "[positions]", "a list of tables is expected, like [ { … } ] or [[brackets]"),
-    ('"s.db"', '"s.db"\nenhanced_tp_sl = false', "the conservative rebalancer alone is not built"),
     ('"s.db"', '"."', "job.toml: controller.state = \".\": "),
     ('"s.db"', '"/dev/null"', 'job.toml: controller.state = "/dev/null": /dev/null is no plain fi'),
     ('"s.db"', '"no/s.db"', 'job.toml: controller.state = "no/s.db": there is no folder no'),

@@ -172,7 +172,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
 
 
 LATER: list[tuple[str, str]] = [
-    ("[controller]\nenhanced_tp_sl = false\n" + PLAN, "step 4"),
     (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
     ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
     ('[controller]\nsocket = "a.sock"\n' + PLAN, "step 4"),
@@ -210,10 +209,10 @@ def test_value_when_its_feature_is_not_built_then_is_refused(written: str, step:
 
 
 def test_enhanced_switch_when_in_the_environment_then_it_has_the_last_word() -> None:
-    (fault,) = faults(PLAN, {"ENABLE_ENHANCED_TP_SL": "false"})
-    assert "ENABLE_ENHANCED_TP_SL=false in the environment" in fault
-    assert "step 4" in fault
     written = "[controller]\nenhanced_tp_sl = false\n" + PLAN
+    assert read(PLAN).controller.enhanced_tp_sl
+    assert not read(written).controller.enhanced_tp_sl
+    assert not read(PLAN, {"ENABLE_ENHANCED_TP_SL": "false"}).controller.enhanced_tp_sl
     assert read(written, {"ENABLE_ENHANCED_TP_SL": "true"}).controller.enhanced_tp_sl
     (fault,) = faults(PLAN, {"ENABLE_ENHANCED_TP_SL": "maybe"})
     assert "allowed: true, false" in fault
