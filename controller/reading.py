@@ -53,6 +53,11 @@ class Reading:
             self._heard = None
         return snapshot
 
+    @property
+    def wanted(self) -> bool:
+        """Tell whether somebody waits for a snapshot."""
+        return self._heard is not None
+
     async def heard(self) -> None:
         """Wait for the next snapshot that can be believed."""
         if self._heard is None:

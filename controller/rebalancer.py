@@ -122,8 +122,8 @@ class Rebalancer(Keeper):
 
     async def look_once(self, now_ms: int) -> bool:
         """Make quantities fit, if it is time to or somebody asked. *Raises*: JournalError."""
-        waiting = self._waiting()
-        if now_ms < self._due_ms and not waiting and not self.reading.missed:
+        waiting, reading = self._waiting(), self.reading
+        if now_ms < self._due_ms and not (waiting or reading.missed or reading.wanted):
             return False
         since_ms = min((k.ladder.terms.opened_ms for k in self.open), default=now_ms)
         snapshot = await self.reading.read(since_ms, now_ms)
