@@ -7,13 +7,15 @@ Reads and never writes, so it may look on while a controller runs, and after it.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 import typer
 
 from controller.demo import state_file
-from controller.journal import JournalError, Saved, read_latest
+from controller.journal import JournalError, Saved, read_decisions, read_latest
+from machines.decision import ENDED, Decision
 from machines.errors import InvalidSpec
 from machines.ladder import DeclaredOrder, Ladder, Standing, State
 from machines.words import plain
@@ -25,13 +27,18 @@ def status(name: str | None, config: Path | None, *, as_json: bool) -> int:
     *Raises*: InvalidSpec when there is no state file, or nothing of that name in it.
     """
     path = state_file(config)
+    waiting = Counter(
+        msgspec.json.decode(row.state, type=Decision).order.ladder
+        for row in read_decisions(path)
+        if row.standing not in ENDED
+    )
     shown = [(saved, _decoded(saved, path)) for saved in read_latest(path)]
     if name is not None:
         shown = [each for each in shown if name in (each[0].position, each[1].terms.spec.ladder)]
         if not shown:
             raise InvalidSpec([f"{name}: {path} has no position of that name"])
     if as_json:
-        found = [as_object(ladder, saved.at_ms) for saved, ladder in shown]
+        found = [as_object(ladder, saved.at_ms, waiting[saved.position]) for saved, ladder in shown]
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return 0
     if not shown:
@@ -61,8 +68,11 @@ def _write_table(shown: list[tuple[Saved, Ladder]]) -> None:
     console.print(live_table(rows, caption="", width=console.width))
 
 
-def as_object(ladder: Ladder, as_of_ms: int) -> dict[str, object]:
-    """Describe a ladder as ``status --json`` does: money as text, times as UTC ms."""
+def as_object(ladder: Ladder, as_of_ms: int, waiting: int = 0) -> dict[str, object]:
+    """Describe a ladder as ``status --json`` does: money as text, times as UTC ms.
+
+    ``waiting`` counts the decisions that have not ended.
+    """
     spec, stop = ladder.terms.spec, ladder.stop
     naked_ms = 0
     if ladder.naked_since_ms is not None:
@@ -87,7 +97,7 @@ def as_object(ladder: Ladder, as_of_ms: int) -> dict[str, object]:
         "funding": plain(ladder.funding),
         "foreign_qty": plain(ladder.foreign_qty),
         "unprotected_ms": ladder.unprotected_ms + naked_ms,
-        "decisions_waiting": 0,
+        "decisions_waiting": waiting,
         "halted_reason": ladder.reason if ladder.state is State.HALTED else None,
         "drift": None,
         "as_of_ms": as_of_ms,

@@ -210,15 +210,20 @@ def as_line(decision: Decision, ladder: Ladder) -> str:
     qty, held = decision.asked_qty, ladder.held
     match order.kind:
         case Kind.BOOK:
-            does = f"booking: sell {plain(qty)}, {plain(held - qty)} remain"
+            does = f"booking: sell {_short(qty)}, {_short(held - qty)} remain"
         case Kind.SCALE_IN:
-            does = f"scaling in: buy {plain(qty)}, {plain(held + qty)} held"
+            does = f"scaling in: buy {_short(qty)}, {_short(held + qty)} held"
         case Kind.MOVE_STOP:
-            does = "stop" if decision.asked_px is None else f"stop to {plain(decision.asked_px)}"
+            does = "stop" if decision.asked_px is None else f"stop to {_short(decision.asked_px)}"
         case Kind.EXIT | Kind.REBALANCE | Kind.RELEASE:
             does = order.kind.value
     why = f" ({order.reason})" if order.reason else ""
     return f"{symbol} {does}, by {order.by}{why}"
+
+
+def _short(value: Decimal) -> str:
+    """Write a number for the eye, without zeros at the end."""
+    return plain(value.normalize())
 
 
 _EXTERNAL = (Trigger.FOREIGN_GROWN, Trigger.FOREIGN_SHRUNK)

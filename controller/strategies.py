@@ -74,7 +74,8 @@ def _cycle(
 ) -> Cycle:
     every_ms, name = config.controller.cycle_ms, settings.name
     voice = msgspec.structs.replace(voice, log=log_news)
-    if not config.rules_on and square_off is None:
+    owned = config.controller.enhanced_tp_sl  # else the rebalancer's, which decides nothing
+    if not owned or not (config.rules_on or square_off):
         return Cycle(journal, name, None, voice, every_ms)
     engine = Engine(config.rules, config.base_dir, time.perf_counter_ns, on=config.rules_on)
     for text in engine.alerts:
