@@ -13,6 +13,11 @@ JOBS   ?= auto
 UPGRADE ?=
 UV     ?= uv
 
+# Tests write a great many small files and wait for each to be on the disk. Where the machine has
+# a gigabyte of memory to spare as a disk they wait for nothing, and prove the same.
+FREE_KB := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')
+TMP := $(shell [ "$(or $(FREE_KB),0)" -gt 1000000 ] && [ -w /dev/shm ] && echo TMPDIR=/dev/shm)
+
 BIN := $(VENV)/bin
 PY  := $(BIN)/python
 # The lock is complete, so pip resolves nothing; byte-code is written on first use. Errors show.
@@ -43,7 +48,7 @@ test: $(VENV)/.dev  ## format, lint, types, imports, tests with coverage
 	check() { echo "== $$*"; "$(BIN)/$$@" || failed="$$failed, $$*"; }; \
 	$(BIN)/pyright --pythonpath $(PY) >build/pyright.txt 2>&1 & types=$$!; \
 	rm -f build/pytest.status; \
-	exec 3< <($(PY) -m pytest --cov --cov-report=term -n $(JOBS) --maxprocesses=4 $$color \
+	exec 3< <($(TMP) $(PY) -m pytest --cov --cov-report=term -n $(JOBS) --maxprocesses=4 $$color \
 	    $(PYTEST_ARGS) 2>&1; echo $$? >build/pytest.status); \
 	check ruff format --check .; \
 	check ruff check .; \
@@ -62,7 +67,7 @@ bench: $(VENV)/.dev  ## measure speed (tests marked bench)
 	@$(PY) -m pytest -m bench --timeout=600 -s $(PYTEST_ARGS)
 
 prove: $(VENV)/.dev  ## the long proofs (tests marked prove), and the others on more examples
-	@$(PY) -m pytest -m "not bench" --hypothesis-profile=prove --timeout=1200 -n $(JOBS) $(PYTEST_ARGS)
+	@$(TMP) $(PY) -m pytest -m "not bench" --hypothesis-profile=prove --timeout=1200 -n $(JOBS) $(PYTEST_ARGS)
 
 diagrams: $(VENV)/.runtime  ## write diagrams/ anew from the tables
 	@$(PY) -m controller diagram --out diagrams $(ARGS)

@@ -30,7 +30,7 @@ def test_status_and_history_when_a_controller_runs_then_tell_what_is_so_and_dist
     tmp_path: Path,
 ) -> None:
     path = write_job(tmp_path / "job")
-    changed(path, 'path = "ohlc"', 'path = "ohlc"\nspeed = "600"')  # ten bars a second
+    changed(path, 'path = "ohlc"', 'path = "ohlc"\nspeed = "3000"')  # fifty bars a second
     run = subprocess.Popen(
         [sys.executable, "-m", "controller", "run", "--config", str(path)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
