@@ -1,13 +1,13 @@
 """``rungkeeper report``: what was decided, what came of it, and what it was worth.
 
-Reads the journal and never writes. Per decision its timeline and effects; per rule and per day the
-sums (SPEC §6, §12).
+Reads the journal and never writes. Per decision its timeline and effects; per rule, per position
+and per day the sums (SPEC §6, §12).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,11 +19,13 @@ from controller.demo import state_file
 from controller.journal import read_decisions
 from controller.render import short
 from machines.decision import Decision
-from machines.words import plain
+from machines.words import ZERO, plain
+
+_ENDINGS = ("done", "refused", "expired", "superseded", "waiting")
 
 
 class Sum(msgspec.Struct):
-    """Decisions of one rule or one day, counted by how they ended."""
+    """Decisions of one rule, position or day, counted by how they ended."""
 
     decisions: int = 0
     done: int = 0
@@ -34,6 +36,8 @@ class Sum(msgspec.Struct):
     filled: Decimal = Decimal(0)
     worth: Decimal = Decimal(0)
     """Money that changed hands."""
+    gains: dict[str, Decimal] = {}
+    """By how much later: what bookings got beyond the price then."""
 
     def add(self, decision: Decision) -> None:
         """Count one more."""
@@ -42,6 +46,14 @@ class Sum(msgspec.Struct):
         setattr(self, word, getattr(self, word) + 1)
         self.filled += decision.filled_qty
         self.worth += decision.filled_cost
+        for effect in decision.effects:
+            self.gains[effect.after] = self.gains.get(effect.after, ZERO) + effect.gain
+
+    def as_object(self) -> dict[str, object]:
+        """Describe it as ``report --json`` does: money as text."""
+        counts: dict[str, object] = {word: getattr(self, word) for word in ("decisions", *_ENDINGS)}
+        gains = {after: plain(gain) for after, gain in self.gains.items()}
+        return counts | {"filled": plain(self.filled), "worth": plain(self.worth), "gains": gains}
 
 
 def report(name: str | None, config: Path | None, *, as_json: bool) -> int:
@@ -55,24 +67,25 @@ def report(name: str | None, config: Path | None, *, as_json: bool) -> int:
     if name is not None:
         found = [one for one in found if one.order.ladder == name]
     if as_json:
-        whole = {
-            "decisions": [as_object(one) for one in found],
-            "by_rule": _sums((one.order.by, one) for one in found),
-            "by_day": _sums((_day(one), one) for one in found),
-        }
+        whole: dict[str, object] = {"decisions": [as_object(one) for one in found]}
+        for title, sums in _summed(found):
+            whole[f"by_{title}"] = {key: total.as_object() for key, total in sums.items()}
         sys.stdout.write(msgspec.json.encode(whole).decode() + "\n")
         return 0
     for one in found:
         typer.echo(as_line(one))
-    for title, sums in (
-        ("by rule", _sums((one.order.by, one) for one in found)),
-        ("by day", _sums((_day(one), one) for one in found)),
-    ):
+    for title, sums in _summed(found):
         for key, total in sums.items():
-            typer.echo(f"{title}: {key}: {_counted(total)}")
+            typer.echo(f"by {title}: {key}: {_counted(total)}")
     if not found:
         typer.echo("nothing has been decided")
     return 0
+
+
+def _summed(found: Sequence[Decision]) -> Iterator[tuple[str, dict[str, Sum]]]:
+    yield "rule", _sums((one.order.by, one) for one in found)
+    yield "position", _sums((one.order.ladder, one) for one in found)
+    yield "day", _sums((_day(one), one) for one in found)
 
 
 def _sums(pairs: Iterable[tuple[str, Decision]]) -> dict[str, Sum]:
@@ -127,6 +140,6 @@ def as_line(decision: Decision) -> str:
 
 
 def _counted(total: Sum) -> str:
-    words = ("done", "refused", "expired", "superseded", "waiting")
-    parts = [f"{getattr(total, word)} {word}" for word in words if getattr(total, word)]
-    return f"{total.decisions} decisions: {', '.join(parts)}"
+    parts = [f"{getattr(total, word)} {word}" for word in _ENDINGS if getattr(total, word)]
+    gains = "".join(f", {after} later {short(gain)}" for after, gain in total.gains.items())
+    return f"{total.decisions} decisions: {', '.join(parts)}{gains}"
