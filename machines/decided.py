@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from machines import carriers
 from machines.ladder import (
     DeclaredOrder,
     Ladder,
@@ -17,7 +18,15 @@ from machines.ladder import (
     replace,
     with_order,
 )
-from machines.recipes import Instruction, Moment, anew, declare_exit, tightened, with_stop
+from machines.recipes import (
+    SHARE_RUNGS,
+    Instruction,
+    Moment,
+    anew,
+    declare_exit,
+    tightened,
+    with_stop,
+)
 from machines.words import ZERO, OrderType, Role
 
 SCALE_IN_LIFE_MS = 30_000
@@ -26,6 +35,11 @@ SCALE_IN_LIFE_MS = 30_000
 
 def _book(ladder: Ladder, moment: Moment) -> Ladder:
     return declare_exit(ladder, moment.event.qty, moment)
+
+
+def _make_room(ladder: Ladder, moment: Moment) -> Ladder:
+    # What is sold must not be on sale twice: the stops give it up before it can be placed.
+    return SHARE_RUNGS.edit(ladder, moment) if carriers.in_turn(ladder) else ladder
 
 
 def _drop_exit(ladder: Ladder, moment: Moment) -> Ladder:
@@ -135,6 +149,9 @@ def _let_go(ladder: Ladder, _: Moment) -> Ladder:
 _E, _T, _S, _X = (Role.ENTRY,), (Role.TAKE_PROFIT,), (Role.STOP_LOSS,), (Role.EXIT,)
 
 BOOK = Instruction("book", "sell the part at market", _X, _book)
+MAKE_ROOM = Instruction(
+    "make_room", "where nothing is reduce-only the stops make room for it first", _S, _make_room
+)
 DROP_EXIT = Instruction("drop_exit", "the sale is given up", _X, _drop_exit)
 ADD_ENTRY = Instruction("add_entry", "a limit at the far touch, for 30 s", _E, _add_entry)
 STOP_BEFORE_SCALE_IN = Instruction(

@@ -25,7 +25,7 @@ from machines.words import Trigger as T  # noqa: N817 (a row is read, not spelle
 
 # fmt: off
 DECISION_ROWS: tuple[R, ...] = (
-    R("B1", LIVE, T.BOOK_DECIDED, None, (do.CANCEL_ENTRIES, decided.BOOK),
+    R("B1", LIVE, T.BOOK_DECIDED, None, (do.CANCEL_ENTRIES, decided.BOOK, decided.MAKE_ROOM),
       "Book a part: sell it at market, working entries are cancelled.",
       {"unbookable": False, "takes_all": False}),
     R("B1", LIVE, T.BOOK_DECIDED, CLOSING, GET_OUT,
