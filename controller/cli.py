@@ -24,7 +24,8 @@ Exit codes:
   0   done
   1   a check failed, or a plan was refused at its start
   2   wrong usage, configuration, plan or feed; nothing was sent
-  3   the state file, or a venue's own file, is in use by another process
+  3   the state file, a venue's own file or an account is in use by another
+      process
   4   the journal, or a venue's own file, cannot be read or written;
       nothing more was sent
   5   a venue cannot be reached, or asks for a login; nothing was sent

@@ -23,6 +23,7 @@ from controller.config_accounts import AccountSettings
 from controller.config_values import Wrong, listed, positive
 from controller.control import Hello, Reply, ask
 from controller.journal import Journal, read_latest
+from controller.owners import hold_accounts
 from controller.records import adoption_draft
 from exchanges import sqlite
 from exchanges.adopted import AdoptedVenue
@@ -63,7 +64,7 @@ def read(
 def adopt(asked: Adopt, path: Path, *, as_json: bool) -> int:
     """Show what adopting would change and, if asked to, adopt.
 
-    *Raises*: InvalidSpec, JournalBusy, JournalError, VenueFileBusy, VenueUnavailable.
+    *Raises*: InvalidSpec, JournalBusy, AccountBusy, JournalError, VenueFileBusy, VenueUnavailable.
     """
     config = load(path)
     running = _is_running(config.controller.socket)
@@ -176,4 +177,7 @@ def _read_live(asked: Adopt, config: Config, settings: AccountSettings, live: li
         finally:
             opened.venue.close()
 
-    return anyio.run(look)
+    with ExitStack() as held:
+        if asked.apply:
+            hold_accounts([settings], secrets, held)
+        return anyio.run(look)

@@ -48,12 +48,13 @@ def _report(errors: list[RungkeeperError]) -> int:
 
 def _code_of(error: RungkeeperError) -> int:
     from controller.journal import JournalBusy, JournalError
+    from controller.owners import AccountBusy
     from exchanges.errors import BadFeed, VenueFileBusy, VenueFileError, VenueUnavailable
 
     match error:
         case InvalidSpec() | BadFeed():
             return WRONG_INPUT
-        case JournalBusy() | VenueFileBusy():
+        case JournalBusy() | VenueFileBusy() | AccountBusy():
             return IN_USE
         case JournalError() | VenueFileError():
             return STORAGE_FAILED

@@ -32,6 +32,7 @@ from controller.live_venues import (
     capabilities_of,
     fetch_secrets,
 )
+from controller.owners import hold_accounts
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.screen import Screen
@@ -234,7 +235,7 @@ def _symbols(found: Recovered) -> tuple[str, ...]:
 def run(config: Config, *, quiet: bool = False) -> int:
     """Run accounts at real venues until a signal comes; return the exit code.
 
-    *Raises*: InvalidSpec, VenueUnavailable, JournalBusy, JournalError.
+    *Raises*: InvalidSpec, VenueUnavailable, JournalBusy, AccountBusy, JournalError.
     """
     secrets = fetch_secrets(config.accounts.values(), config.base_dir, os.environ)
     state = config.controller.state
@@ -244,6 +245,7 @@ def run(config: Config, *, quiet: bool = False) -> int:
         with signals_held(), ExitStack() as opened:
             journal = Journal(state)
             opened.callback(journal.close)
+            hold_accounts(config.accounts.values(), secrets, opened)
             opened.callback(config.controller.socket.unlink, missing_ok=True)
             screen = Screen(quiet=quiet)
             live = Live(config, secrets, journal, screen)
