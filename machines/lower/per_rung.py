@@ -74,8 +74,10 @@ def sizes(ladder: Ladder, here: Scene) -> dict[int, Decimal]:
     declared = {n: rung.qty for n, rung in named.items() if n != LOOSE}
     elsewhere = sum((r.qty for r in ladder.rungs if r.carrier.phase in AT_TARGET), ZERO)
     total = max(ZERO, ladder.held - ladder.exiting - elsewhere)
-    declared[LOOSE] = max(ZERO, total - sum(declared.values()))
     rests = _resting(ladder, named, here)
+    stuck = [n for n in rests if n in declared and not _spare(ladder, named[n], here)]
+    declared |= {n: rests[n] for n in stuck}  # what it lacks, the loose one is for
+    declared[LOOSE] = max(ZERO, total - sum(declared.values()))
     missing = total - sum(rests.values())
     share = _settled(ladder, here) and not ladder.hands_off and not held_back(ladder, here)
     if not rests or missing < ZERO or share:

@@ -107,3 +107,28 @@ def test_amendments_when_only_the_reserve_is_left_then_no_target_takes_them(
         f"  amend tp {n} as exit to {qty} at market"
         for n, qty in ((1, "0.85"), (2, "0.05"), (3, "0.05"))
     ]
+
+
+def test_stops_when_one_may_be_changed_no_more_then_all_that_is_held_stays_covered() -> None:
+    """A rung filled in many slices has spent its order's changes before it is shared."""
+    run = opened()
+    see(run, "12s later", "market 103900", "fill entry 1 0.2")
+    ladder = run.ladder
+    assert ladder is not None
+    first = ladder.rungs[0]
+    spent = replace(first, carrier=replace(first.carrier, amended=20))
+    run.ladder = replace(ladder, rungs=(spent, *ladder.rungs[1:]))
+    told = see(run, "1s later", "fill entry 1 0.3")
+    assert told[1:] == ["  amend stop 2 to 0.31 @ 101500"]
+    shared = [see(run, f"{s}s later") for s in (5, 1, 1)]
+    assert shared == [
+        ["  amend stop 2 to 0.025 @ 101500 (repair)"],
+        [
+            "  place stop 0.255 @ 101500 (repair)",
+            "  amend stop 3 to 0.025 @ 101500 (repair)",
+            "  amend stop 4 to 0.025 @ 101500 (repair)",
+        ],
+        ["nothing"],
+    ]
+    live = [order.leaves_qty for order in run.book.view().orders if order.trigger_px is not None]
+    assert sum(live) == run.ladder.held
