@@ -7,7 +7,7 @@ over. What became of each target is counted from the journal and the recorded pr
 from __future__ import annotations
 
 import gzip
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,7 @@ from machines.words import ZERO, Direction, Mutation, Outcome
 
 CONFIG = """
 [controller]
-poll = "bar"
+poll = "{poll}"
 {controller}
 [accounts.paper]
 venue = "simulated"
@@ -112,11 +112,16 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def play(
-    folder: Path, account: str, positions: str, ladder: str = "", controller: str = ""
+    folder: Path,
+    account: str,
+    positions: str,
+    ladder: str = "",
+    controller: str = "",
+    poll: str = "bar",
 ) -> Told:
     """Run to the feed's end and return what came of it."""
     written = CONFIG.format(
-        controller=controller, account=account, ladder=ladder, positions=positions
+        poll=poll, controller=controller, account=account, ladder=ladder, positions=positions
     )
     config = parse(written, "hours.toml", folder, {})
     accounts = build_accounts(config)
@@ -142,17 +147,3 @@ def first_lines(source: Path, target: Path, count: int) -> None:
     with gzip.open(source, "rt") as lines, target.open("w") as cut:
         for _, line in zip(range(count + 1), lines, strict=False):
             cut.write(line)
-
-
-def fates(told: Told) -> Counter[str]:
-    """Count what became of the rungs that were open: hit, or not, and how often converted."""
-    found: Counter[str] = Counter()
-    by_ladder: dict[str, list[Record]] = defaultdict(list)
-    for record in told.records:
-        if record.kind == "transition":
-            by_ladder[record.position].append(record)
-    for records in by_ladder.values():
-        found["converted"] += sum(str(r.data["row"]) == "R1" for r in records)
-        found["fell back"] += sum(str(r.data["row"]) == "R2" for r in records)
-        found["hit"] += sum(str(r.data["trigger"]) == "rung_hit" for r in records)
-    return found
