@@ -193,6 +193,17 @@ def _loosest_stop_px(ladder: Ladder, here: Scene) -> Decimal | None:
     return loosest
 
 
+def stop_set(ladder: Ladder, resting: Decimal) -> Ladder:
+    """Note that the stop rests, and where it was decided if it does: that move is over then."""
+    if not ladder.stop_seen or ladder.stop_refusals:
+        ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
+    stop = ladder.stop
+    if stop is not None and stop.decision and resting == stop.trigger_px:
+        stop = replace(stop, decision="", was_px=None, was_by_person=False, pinned=True)
+        ladder = replace(ladder, stop=stop)
+    return ladder
+
+
 _REFUSED = {
     Role.ENTRY: Trigger.ENTRY_ENDED,
     Role.TAKE_PROFIT: Trigger.RUNG_ENDED,

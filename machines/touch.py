@@ -13,7 +13,7 @@ from machines.carrier import LEAVING, Phase
 from machines.carriers import LOOSE, STOPS
 from machines.ladder import DeclaredOrder, Ladder, order_id, replace, slot_named, with_order
 from machines.lower.per_rung import may_amend, touch_px
-from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px
+from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px, stop_set
 from machines.recipes import known_exit_px
 from machines.words import (
     Event,
@@ -211,10 +211,8 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     resting = resting_stop_px(ladder, here)
     if resting is None:
         return replace(ladder, stop_seen=False), []
-    if not ladder.stop_seen or ladder.stop_refusals:
-        ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
     # No entry carries a stop here that could put an older one back: a lost move is planned anew.
-    return ladder, []
+    return stop_set(ladder, resting), []
 
 
 def _freed(ladder: Ladder, here: Scene) -> Ladder:

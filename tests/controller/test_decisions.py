@@ -205,6 +205,19 @@ def test_stop_moves_when_a_persons_waits_among_rules_then_his_latest_goes_first(
     assert [desk.ended(one) for one in ("rule", "first")] == ["SUPERSEDED last"] * 2
 
 
+def test_stop_moves_when_each_rung_has_a_stop_of_its_own_then_one_is_done_after_the_other(
+    begin: Begin,
+) -> None:
+    per_rung = HELD.replace("[accounts.paper]", '[accounts.paper]\nexits = "per-rung"')
+    desk = begin(head=per_rung)
+    desk.poll()
+    for name, price in (("a", "91000"), ("b", "92000")):
+        desk.decide("btc-1", Kind.MOVE_STOP, id=name, price=price)
+        desk.poll()
+        assert desk.ended(name) == "DONE"
+    assert desk.ladder().stop.trigger_px == 92000  # type: ignore[union-attr]
+
+
 def test_stop_when_behind_the_market_then_is_refused_and_the_old_one_stays(begin: Begin) -> None:
     desk = begin()
     desk.decide("btc-1", Kind.MOVE_STOP, id="typo", price="970000")
