@@ -22,8 +22,16 @@ from machines.ladder import (
     replace,
     with_order,
 )
-from machines.observe import Scene, count_refusal, mark_hit, resting_stop, resting_stop_px
+from machines.observe import (
+    Scene,
+    count_refusal,
+    mark_hit,
+    resting_stop,
+    resting_stop_px,
+    stop_set,
+)
 from machines.recipes import declared_stop_px, is_behind, is_passed, known_exit_px
+from machines.spec import WhenBehind
 from machines.words import (
     ZERO,
     Capabilities,
@@ -150,15 +158,11 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     resting = resting_stop_px(ladder, here)
     if resting is None:
         return _stop_missing(ladder, stop, here)
-    if not ladder.stop_seen or ladder.stop_refusals:
-        ladder = replace(ladder, stop_seen=True, stop_refusals=0, stop_refused_ms=0)
-    if stop.decision and resting == stop.trigger_px:
-        stop = replace(stop, decision="", was_px=None, was_by_person=False, pinned=True)
-        ladder = replace(ladder, stop=stop)
+    ladder = stop_set(ladder, resting)
     declared = stop.trigger_px or resting
     if slot_in_flight(ladder, Role.STOP_LOSS):
         return ladder, []
-    if stop.decision:  # on its way
+    if stop.decision and resting != declared:  # on its way
         gone = is_behind(ladder, declared, here.quote, here.now_ms)
         # The market has come up to it before it was set: as if the venue had refused it.
         return ladder, [_passed(here)] if gone else []
@@ -166,7 +170,10 @@ def stop_resting(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     if not ours or not ladder.direction.beyond(declared, resting):
         return ladder, []
     if is_behind(ladder, declared, here.quote, here.now_ms):
-        return ladder, []  # it cannot be set now: nothing to take a row for
+        # A move to break-even that never arrived is decided as at TP1; no other can be set now.
+        lost = ladder.state is State.TP1_HIT and declared == ladder.break_even
+        keep = ladder.terms.spec.when_break_even_is_behind is WhenBehind.KEEP
+        return ladder, [_passed(here)] if lost and not keep else []
     return ladder, [Event(Trigger.STOP_LOOSENED, here.now_ms, Role.STOP_LOSS, 1)]
 
 

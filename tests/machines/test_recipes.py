@@ -70,7 +70,8 @@ def rests(order: DeclaredOrder, taken: Taken) -> bool:
     """Tell whether an order, declared when the event was counted, is at the venue then."""
     event = taken.moment.event
     mine = order.role is event.role and (order.n == event.n or order.role is Role.STOP_LOSS)
-    gone = event.trigger in GONE and mine
+    moved = taken.row.guard.get("stop_rests", False)  # what was refused is its move
+    gone = event.trigger in GONE and mine and not moved
     # An exit of this very poll is not sent yet: a row that speaks of exits may still change it.
     unsent = order.role is Role.EXIT and order.n > taken.moment.exits_sent and speaks(taken)
     return bool(order.qty) and order.working and not gone and not unsent
