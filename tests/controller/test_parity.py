@@ -9,9 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from controller.config import Config, load
+from controller.config import Config, load, parse
 from controller.journal import Record
+from exchanges.feeds import file
+from tests.controller.reference_job import Job
 from tests.controller.runs import run, with_state
 
 Fill = tuple[int, str, Decimal, Decimal]
@@ -79,3 +82,35 @@ def test_kotakbank_when_it_starts_a_bar_late_too_then_the_rest_is_equal(
     later = Counter({fill: n for fill, n in theirs.items() if fill[0] > RESTART_MS})
     assert ours == later
     assert ours.total() == 120
+
+
+def _second(symbol: str, shared_data: Path, *, waits: bool) -> tuple[Counter[Fill], list[int]]:
+    """The job's fills on a share by its second writing, and when an exit at market ended a run."""
+    feed = file.read(shared_data / f"nse_{symbol}_5m_20230703_20240628.csv.gz", symbol)
+    job = Job("0.05", "100", waits=waits)
+    return Counter(job.run(feed)), job.restarts_ms
+
+
+def test_second_writing_when_it_waits_a_bar_then_gives_the_413_fills_of_nautilus(
+    shared_data: Path,
+) -> None:
+    found, restarts_ms = _second("KOTAKBANK", shared_data, waits=True)
+    assert found == _theirs(shared_data / "reference" / "KOTAKBANK-5m.fills.jsonl.gz")
+    assert restarts_ms == [RESTART_MS]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "ours", "theirs", "equal"),
+    [("KOTAKBANK", 417, 413, 394), ("TATASTEEL", 812, 813, 799), ("WIPRO", 627, 627, 627)],
+)
+def test_share_when_run_gives_the_fills_of_the_second_writing(
+    tmp_path: Path, shared_data: Path, symbol: str, ours: int, theirs: int, equal: int
+) -> None:
+    text = (EXAMPLES / "kotakbank-5m.toml").read_text().replace("KOTAKBANK", symbol)
+    config = parse(text, f"{symbol}.toml", tmp_path, {"RUNGKEEPER_DATA": str(shared_data)})
+    found = _ours(run(config))
+    assert found == _second(symbol, shared_data, waits=False)[0]
+    late, restarts_ms = _second(symbol, shared_data, waits=True)
+    assert (found.total(), late.total(), (found & late).total()) == (ours, theirs, equal)
+    differing = (found - late) | (late - found)
+    assert all(any(at_ms > start for start in restarts_ms) for at_ms, *_ in differing)
