@@ -27,7 +27,7 @@ from controller.kept import OnChange, is_open, no_change
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.runner import FeedRunner
-from controller.screen import Screen, stamp
+from controller.screen import Screen, complaints, stamp
 from controller.strategies import fed_cycle
 from controller.supervisor import supervised
 from exchanges import sqlite
@@ -209,8 +209,8 @@ def _run(config: Config, accounts: dict[str, Account], journal: Journal, *, quie
     screen.show({name: desk.keeper for name, desk in desks.items()})
     with screen:
         fine = anyio.run(drive, config, desks, screen.alert)
-    refused = [text for desk in desks.values() for text in desk.keeper.openings.refused]
-    screen.summary([*notes, *refused, f"journal: {config.controller.state}"])
+    left = complaints(desk.keeper for desk in desks.values())
+    screen.summary([*notes, *left, f"journal: {config.controller.state}"])
     if not fine:
         return INTERNAL
-    return CHECK_FAILED if refused else FINE
+    return CHECK_FAILED if left else FINE

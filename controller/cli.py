@@ -22,7 +22,7 @@ from controller.ending import finish, last_words
 _EPILOG = """\b
 Exit codes:
   0   done
-  1   a check failed, or a plan was refused at its start
+  1   a check failed, a plan was refused at its start, or a position asks for a person
   2   wrong usage, configuration, plan or feed; nothing was sent
   3   the state file, a venue's own file or an account is in use by another
       process

@@ -35,7 +35,7 @@ from controller.live_venues import (
 from controller.owners import hold_accounts
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
-from controller.screen import Screen
+from controller.screen import Screen, complaints
 from controller.supervisor import supervised
 from exchanges import sqlite
 from exchanges.errors import VenueUnavailable
@@ -254,11 +254,11 @@ def run(config: Config, *, quiet: bool = False) -> int:
             screen.show(live.keepers)
             with screen:
                 fine = anyio.run(live.run)
-            refused = [each for keeper in live.keepers.values() for each in keeper.openings.refused]
-            screen.summary([*live.notes, *refused, f"journal: {state}"])
+            left = complaints(live.keepers.values())
+            screen.summary([*live.notes, *left, f"journal: {state}"])
             if not fine:
                 return INTERNAL
-            return CHECK_FAILED if refused else FINE
+            return CHECK_FAILED if left else FINE
     finally:
         if is_new and (live is None or not live.began):  # nothing is in it
             sqlite.remove(state)

@@ -34,12 +34,24 @@ def ended_by(kept: Kept) -> str:
     """Say in a few words what ended a position; empty while it is open."""
     if kept.parked:
         return f"parked: {kept.parked}"
+    if kept.ladder.state is State.HALTED:
+        return f"halted: {kept.ladder.reason}"
     if kept.ladder.state not in (State.CLOSING, State.CLOSED):
         return ""
     if kept.closing_row == "S1":
         at_break_even = kept.ladder.break_even is not None
         return "stopped at break-even" if at_break_even else "stopped out"
     return _ENDINGS.get(kept.closing_row, kept.closing_row)
+
+
+def complaints(keepers: Iterable[Keeper]) -> list[str]:
+    """Say what a run leaves for a person to look at: refused plans, halted and parked positions."""
+    found: list[str] = []
+    for keeper in keepers:
+        found += keeper.openings.refused
+        stuck = [kept for kept in keeper.open if kept.parked or kept.ladder.state is State.HALTED]
+        found += [f"{kept.ladder.terms.spec.name}: {ended_by(kept)}" for kept in stuck]
+    return found
 
 
 def _row(kept: Kept) -> PositionRow:

@@ -15,6 +15,8 @@ from controller.cli import app as commands
 from controller.codes import CHECK_FAILED, FINE, STORAGE_FAILED, WRONG_INPUT
 from controller.config import load
 from controller.journal import Journal
+from machines import core
+from machines.ladder import Ladder, State
 from tests.exchanges.failing_disk import failing_disk
 from tests.simulation.market import changed, ledger, records, write_job
 
@@ -210,3 +212,29 @@ def test_poll_when_it_comes_an_hour_late_then_the_books_end_as_the_venues(tmp_pa
     assert [r.data for r in found if r.data.get("to") == "HALTED"] == []
     assert sum(r.kind == "fill" for r in found) > 10
     assert [r.data["text"] for r in found if "parked" in str(r.data.get("text"))] == []
+
+
+# ---------------------------------------------------------------------------- a fault of our own
+
+
+@pytest.mark.parametrize(("sane", "word"), [(State.HALTED, "halted"), (State.CLOSED, "parked")])
+def test_run_when_one_position_fails_then_the_exit_code_asks_for_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sane: State, word: str
+) -> None:
+    """Users run it unattended: a position that nobody looks after is no success."""
+    path = write_job(tmp_path / "job", bars=120)
+    original: Callable[..., object] = core.advance
+
+    def failing(ladder: Ladder, *seen: object, **told: object) -> object:
+        if ladder.terms.spec.name == "short-0001" and ladder.held and ladder.state is not sane:
+            raise ZeroDivisionError("made up")
+        return original(ladder, *seen, **told)
+
+    monkeypatch.setattr(core, "advance", failing)
+    result = run(path)
+    assert f"short-0001: {word}: " in result.stdout
+    assert "ZeroDivisionError" in result.stdout
+    assert result.exit_code == CHECK_FAILED
+    assert {r.ladder for r in records(path) if r.kind == "intent"} == {"long", "short"}, (
+        "the other goes on"
+    )
