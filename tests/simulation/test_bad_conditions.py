@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -223,7 +224,7 @@ def test_run_when_one_position_fails_then_the_exit_code_asks_for_a_person(
 ) -> None:
     """Users run it unattended: a position that nobody looks after is no success."""
     path = write_job(tmp_path / "job", bars=120)
-    original: Callable[..., object] = core.advance
+    original = cast("Callable[..., object]", core.advance)
 
     def failing(ladder: Ladder, *seen: object, **told: object) -> object:
         if ladder.terms.spec.name == "short-0001" and ladder.held and ladder.state is not sane:
