@@ -45,12 +45,18 @@ def ended_by(kept: Kept) -> str:
 
 
 def complaints(keepers: Iterable[Keeper]) -> list[str]:
-    """Say what a run leaves for a person to look at: refused plans, halted and parked positions."""
+    """Say what a run leaves for a person to look at.
+
+    Refused plans, halted and parked positions, and venues that do not answer.
+    """
     found: list[str] = []
     for keeper in keepers:
         found += keeper.openings.refused
         stuck = [kept for kept in keeper.open if kept.parked or kept.ladder.state is State.HALTED]
         found += [f"{kept.ladder.terms.spec.name}: {ended_by(kept)}" for kept in stuck]
+        since_ms = keeper.reading.down_since_ms
+        if since_ms is not None:
+            found.append(f"account {keeper.venue.account}: no answer since {stamp(since_ms)}")
     return found
 
 

@@ -151,12 +151,17 @@ def test_state_when_it_is_gone_but_the_venue_goes_on_then_a_note_says_so(tmp_pat
     [("nonsense", "venue away: account paper: "), ("failed_read", "no answer within the time")],
 )
 def test_venue_when_it_answers_nonsense_only_then_nothing_is_concluded_and_one_line_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, said: str
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    said: str,
 ) -> None:
     path = write_job(tmp_path / "job", bars=60)
     config = changed(path, 'path = "ohlc"', FAULTS.format(f'{fault} = "100%"'))
-    assert app.run(config, quiet=True) == FINE
+    assert app.run(config, quiet=True) == CHECK_FAILED
     assert [said in each for each in caplog.messages] == [True]
+    assert "account paper: no answer since 2025-01-01 00:00:00" in capsys.readouterr().out
     assert records(path) == []
 
 
