@@ -58,6 +58,7 @@ class DiagramFormat(enum.StrEnum):
     MERMAID = "mermaid"
     DOT = "dot"
     MARKDOWN = "markdown"
+    SVG = "svg"
 
 
 @app.callback(invoke_without_command=True)
@@ -326,7 +327,8 @@ def login(
 @app.command()
 def diagram(
     fmt: Annotated[
-        DiagramFormat | None, typer.Option("--format", help="What to write; all without it.")
+        DiagramFormat | None,
+        typer.Option("--format", help="What to write; all but svg without it."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the files differ.")

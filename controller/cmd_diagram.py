@@ -19,6 +19,11 @@ def diagram(fmt: str | None, out: Path, *, check: bool) -> int:
             return 1
         typer.echo(f"{out}: equal to the tables")
         return 0
-    for path in diagrams.write(out, fmt):
+    try:
+        written = diagrams.write(out, fmt)
+    except diagrams.NoGraphviz as error:
+        typer.echo(str(error), err=True)
+        return 1
+    for path in written:
         typer.echo(str(path))
     return 0

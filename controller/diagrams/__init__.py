@@ -7,12 +7,15 @@ the tables and on nothing else, so equal tables give equal bytes.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 from controller.diagrams.charts import COMMAND, Chart, chart
 from controller.diagrams.dot import dot
 from controller.diagrams.markdown import markdown
 from controller.diagrams.mermaid import mermaid
+from controller.diagrams.sentences import sentences
 from machines import decision, dispatch, position
 from machines.facts import PREDICATES
 from machines.ladder import LIVE, State
@@ -56,6 +59,17 @@ FORMATS = {"mermaid": (".mmd", mermaid), "dot": (".dot", dot), "markdown": (".md
 """Format → suffix of its files and the function that writes it."""
 
 
+SVG = "svg"
+"""Pictures that Graphviz draws of the DOT files; its version decides their bytes, so none is kept
+and none is checked."""
+GRAPHVIZ = "dot"
+"""Graphviz's command."""
+
+
+class NoGraphviz(Exception):
+    """There is nobody who could draw a picture, or he failed; the message says what to do."""
+
+
 def draw(chart: Chart, fmt: str) -> str:
     """Return a chart in a format. *Raises*: ValueError for a format that is not in `FORMATS`."""
     if fmt not in FORMATS:
@@ -76,11 +90,11 @@ def render(fmt: str, name: str = "position") -> str:
 
 
 def write(out_dir: Path, fmt: str | None = None) -> list[Path]:
-    """Write the files of a format, or of all, and return their paths.
+    """Write the files of a format, or of all but `SVG`, and return their paths.
 
-    *Raises*: ValueError for a format that is not in `FORMATS`.
+    *Raises*: ValueError for a format that there is not; NoGraphviz.
     """
-    texts = _files(fmt)
+    texts = _pictures() if fmt == SVG else _files(fmt)
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (out_dir / name).write_text(text, encoding="utf-8", newline="\n")
@@ -111,27 +125,29 @@ def _files(fmt: str | None) -> dict[str, str]:
             text = draw(known, one)
             texts[known.name + FORMATS[one][0]] = text
         if one == "markdown":
-            texts["README.md"] = _index()
+            texts["README.md"] = sentences(CHARTS, (*FORMATS, SVG))
     return texts
 
 
-def _index() -> str:
-    lines = [
-        f"<!-- Written by `{COMMAND}`; do not edit. -->",
-        "# Diagrams",
-        "",
-        "Drawn from the tables of `machines/`, where each row is one arrow; a test keeps them "
-        "equal.",
-        "",
-        "| machine | to read | Mermaid | Graphviz |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {c.title} | [{c.name}.md]({c.name}.md) | [{c.name}.mmd]({c.name}.mmd) "
-            f"| [{c.name}.dot]({c.name}.dot) |"
-            for c in CHARTS
-        ),
-        "",
-        f"`{COMMAND} --format {'|'.join(FORMATS)}` writes them anew. "
-        "A picture: `dot -Tsvg -O position.dot`.",
-    ]
-    return "\n".join(lines) + "\n"
+def _pictures() -> dict[str, str]:
+    command = shutil.which(GRAPHVIZ)
+    if command is None:
+        raise NoGraphviz(
+            f"no picture: Graphviz's command `{GRAPHVIZ}` is not on the path. Install it (Debian, "
+            f"Ubuntu: apt install graphviz), or draw what `{COMMAND} --format dot` writes elsewhere"
+        )
+    return {f"{known.name}.svg": _picture(command, draw(known, "dot")) for known in CHARTS}
+
+
+def _picture(command: str, text: str) -> str:
+    done = subprocess.run(  # noqa: S603 (what `which` found; it reads our own text)
+        [command, "-Tsvg"],
+        input=text,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        raise NoGraphviz(f"no picture: {command} failed: {done.stderr.strip()}")
+    return done.stdout

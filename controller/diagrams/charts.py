@@ -22,9 +22,21 @@ NOTHING = "–"
 
 COLOURS = {
     "E": "#1f5fa8", "T": "#1b7a3d", "S": "#b3261e", "C": "#5f5f5f",
-    "P": "#7a4b00", "M": "#6a1b9a", "H": "#b3261e",
+    "P": "#7a4b00", "M": "#6a1b9a", "H": "#b3261e", "R": "#1b7a3d", "B": "#a35200",
 }  # fmt: skip
-"""Entries blue, targets green, stops and halts red, closing grey, persons brown, foreign purple."""
+"""Entries blue, targets green, stops and halts red, closing grey, persons brown, foreign purple,
+decisions orange."""
+
+FAMILIES = {
+    "E": "Entries", "T": "Targets", "S": "Stops", "C": "Closing",
+    "P": "What a person does at the venue", "M": "Quantity that is not ours",
+    "H": "Halted: a person must look", "B": "Decisions", "R": "Where nothing is reduce-only: a rung has one order, its stop and its target in turn",
+    "D": "", "Q": "",
+}  # fmt: skip
+"""What the rows of a letter are about; nothing where they are the whole machine."""
+
+UNTAKEN: frozenset[tuple[str, str]] = frozenset()
+"""Names of rows, each with a state it leaves, that no scenario has taken; a test keeps it so."""
 
 
 class Step(Protocol):
@@ -47,6 +59,7 @@ S = TypeVar("S", bound=Step)
 class Line(msgspec.Struct, frozen=True):
     """One row of a table in words. ``target`` None leads back to where the row came from."""
 
+    name: str
     label: str
     sources: tuple[str, ...]
     trigger: str
@@ -92,6 +105,8 @@ class Edge(msgspec.Struct, frozen=True):
 
     line: Line
     source: str
+    taken: bool = True
+    """A scenario takes it; if none does, it is drawn dashed."""
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -108,6 +123,8 @@ class Chart(msgspec.Struct, frozen=True):
     facts: dict[str, str]
     instructions: dict[str, str]
     groups: tuple[Group, ...]
+    untaken: frozenset[tuple[str, str]] = UNTAKEN
+    """Names of rows, each with a source, that no scenario takes."""
 
     @property
     def header(self) -> str:
@@ -116,10 +133,14 @@ class Chart(msgspec.Struct, frozen=True):
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """Return the arrows in the order of the rows."""
-        return tuple(
-            Edge(line, source) for line in self.lines for source in grouped(self, line.sources)
-        )
+        """Return the arrows in the order of the rows; of a row those that are taken come first."""
+        found: list[Edge] = []
+        for line in self.lines:
+            dashed = tuple(s for s in line.sources if (line.name, s) in self.untaken)
+            solid = tuple(s for s in line.sources if s not in dashed)
+            found += [Edge(line, source) for source in grouped(self, solid)]
+            found += [Edge(line, source, taken=False) for source in grouped(self, dashed)]
+        return tuple(found)
 
     @property
     def idle(self) -> tuple[str, ...]:
@@ -141,11 +162,13 @@ def chart(
     ends: tuple[str, ...] = (),
     facts: Mapping[str, Callable[..., bool]] | None = None,
     groups: Mapping[str, tuple[str, ...]] | None = None,
+    untaken: frozenset[tuple[str, str]] = UNTAKEN,
 ) -> Chart:
     """Read a table.
 
     ``start`` is drawn as the dot, ``ends`` as double circles; ``facts`` are the predicates whose
-    docstrings explain the guards. ``groups`` names states that rows speak of together.
+    docstrings explain the guards. ``groups`` names states that rows speak of together; what is
+    ``untaken`` is drawn dashed.
     """
     known = {fact: _sentence(read) for fact, read in (facts or {}).items()}
     triggers = tuple(str(trigger) for trigger in table.facts)
@@ -162,6 +185,7 @@ def chart(
         facts={fact: known.get(fact, "") for fact in _asked(table)},
         instructions={step.name: step.says for row in table.rows for step in row.recipe},
         groups=tuple(Group(n, tuple(map(str, group))) for n, group in (groups or {}).items()),
+        untaken=untaken,
     )
 
 
@@ -206,6 +230,7 @@ def spoken(line: Line) -> list[str]:
 
 def _line(row: Row[S]) -> Line:
     return Line(
+        name=row.name,
         label=row.label,
         sources=tuple(str(source) for source in row.sources),
         trigger=str(row.trigger),

@@ -71,6 +71,7 @@ def _edge(chart: Chart, edge: Edge, number: int) -> list[str]:
     head, *rest = spoken(line)
     words = [_bold(head, line.label), *map(_text, rest)]
     label = "".join(f'{word}<br align="left"/>' for word in words)
+    dashes = "" if edge.taken else " style=dashed,"
     mark: list[str] = []
     target = line.target
     if target is None and _loops(chart, edge.source) <= MOST_LOOPS:
@@ -84,7 +85,7 @@ def _edge(chart: Chart, edge: Edge, number: int) -> list[str]:
     return [
         *mark,
         f"  {_quoted(edge.source)} -> {_quoted(target)} [",
-        f'    color="{colour}", fontcolor="{colour}", labeltooltip={_quoted(line.says)},',
+        f'    color="{colour}", fontcolor="{colour}", labeltooltip={_quoted(line.says)},{dashes}',
         f"    label=<{label}>];",
     ]
 

@@ -26,8 +26,8 @@ def markdown(chart: Chart) -> str:
         f"<!-- {chart.header} -->",
         f"# {chart.title}",
         f"Every arrow reads: {HOW_TO_READ}. An arrow that ends at ↩ leads back to the state it "
-        f"came from; the dot is `{chart.start}`. The same drawing for Graphviz: "
-        f"[{chart.name}.dot]({chart.name}.dot).",
+        f"came from; the dot is `{chart.start}`. {_dashes(chart)} The same drawing for Graphviz: "
+        f"[{chart.name}.dot]({chart.name}.dot); its rows as sentences: [README.md](README.md).",
         f"```mermaid\n{mermaid(chart)}```",
         *_legend(chart),
         "## Rows",
@@ -36,6 +36,12 @@ def markdown(chart: Chart) -> str:
         *_grid(chart),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _dashes(chart: Chart) -> str:
+    if not chart.untaken:
+        return "A scenario takes every arrow."
+    return "An arrow that no scenario takes yet is dashed."
 
 
 def _legend(chart: Chart) -> list[str]:

@@ -35,12 +35,14 @@ def mermaid(chart: Chart) -> str:
     ]
     boxes: dict[str, list[str]] = {}
     links: dict[str, list[int]] = {}
+    dashed: list[int] = []
     drawn = 0
     for number, edge in enumerate(chart.edges, start=1):
         family = edge.line.family if edge.line.family in COLOURS else "other"
         boxes.setdefault(family, []).append(f"row{number}")
         count = 1 if edge.line.target is None else 2
         links.setdefault(family, []).extend(range(drawn, drawn + count))
+        dashed += [] if edge.taken else range(drawn, drawn + count)
         drawn += count
         lines += [f"  %% {edge.line.label}: {edge.line.says}", _edge(edge, number)]
     for family, names in boxes.items():
@@ -50,6 +52,8 @@ def mermaid(chart: Chart) -> str:
             f"  class {','.join(names)} {family}",
             f"  linkStyle {','.join(map(str, links[family]))} stroke:{colour}",
         ]
+    if dashed:
+        lines.append(f"  linkStyle {','.join(map(str, dashed))} stroke-dasharray:5 5")
     return "\n".join(lines) + "\n"
 
 

@@ -5,21 +5,26 @@ import re
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
-from controller import diagrams
+from controller import cli, diagrams
 from controller.diagrams import charts
-from machines import position
+from machines import decision, dispatch, position
 from machines import recipes as do
 from machines.facts import PREDICATES
 from machines.grammar import Row, Table
-from machines.ladder import State
+from machines.ladder import LIVE, State
 from machines.words import Trigger
+from tests.machines import test_decision, test_dispatch
+from tests.machines.scenario import Run, corpus
 
 DRAWN = Path(__file__).resolve().parents[2] / "diagrams"
 CHART = diagrams.CHARTS[0]
+I = TypeVar("I")  # noqa: E741 (an instruction, as in machines.grammar)
 Arrow = tuple[str, str, str]
 """Source, target and words of an arrow; the target of a row that leads back is its source."""
 
@@ -117,7 +122,7 @@ def test_text_when_drawn_then_says_the_command_that_makes_it(fmt: str) -> None:
 
 def test_render_when_the_name_is_unknown_then_says_what_there_is() -> None:
     with pytest.raises(ValueError, match="mermaid, dot, markdown"):
-        diagrams.render("svg")
+        diagrams.render("png")
     with pytest.raises(ValueError, match="there are position"):
         diagrams.render("dot", "nothing")
 
@@ -207,3 +212,102 @@ def test_page_when_read_then_every_fact_and_instruction_is_explained() -> None:
         for step in row.recipe:
             assert f"| `{step.name}` | {step.says} |" in page
         assert row.says in page
+
+
+# ------------------------------------------------------------------- what no scenario has taken
+
+
+class Noting(Table[I]):
+    """A table as it is, noting the rows that are taken and from where."""
+
+    def __init__(self, table: Table[I]) -> None:
+        self.__dict__ = dict(table.__dict__)
+        self.taken: set[tuple[str, str]] = set()
+
+    def fire(self, state: str, row: Row[I]) -> str:
+        self.taken.add((row.name, str(state)))
+        return super().fire(state, row)
+
+
+def untaken(noting: Noting[I]) -> set[tuple[str, str]]:
+    every = {(row.name, str(source)) for row in noting.rows for source in row.sources}
+    return every - noting.taken
+
+
+def test_arrows_when_every_scenario_is_played_then_the_dashed_are_those_that_none_takes() -> None:
+    positions, requests = Noting(position.TABLE), Noting(dispatch.TABLE)
+    decisions = Noting(decision.TABLE)
+    for script in corpus():
+        run = Run(script, positions)
+        for step in script.steps:
+            run.play_step(step)
+    for name in test_dispatch.LIVES:
+        test_dispatch.told(name, requests)
+    for name in test_decision.LIVES:
+        test_decision.told(name, decisions)
+    found = untaken(positions) | untaken(requests) | untaken(decisions)
+    assert found == charts.UNTAKEN, "write these into charts.UNTAKEN, or a scenario for each"
+
+
+def test_arrow_when_no_scenario_takes_it_then_is_dashed_and_no_other(tmp_path: Path) -> None:
+    row = position.ROWS[0]
+    never = msgspec.structs.replace(CHART, untaken=frozenset({(row.name, str(row.sources[0]))}))
+    for fmt, dashes in (("dot", " style=dashed,\n"), ("mermaid", "stroke-dasharray:5 5\n")):
+        assert dashes not in diagrams.draw(CHART, fmt)
+        drawn = diagrams.draw(never, fmt)
+        assert drawn.count(dashes) == 1
+        assert drawn != diagrams.draw(CHART, fmt)
+    assert "is dashed" in diagrams.draw(never, "markdown")
+
+
+def test_arrow_when_only_some_of_its_states_are_dashed_then_it_is_drawn_twice() -> None:
+    row = next(row for row in position.ROWS if row.sources == LIVE)
+    never = msgspec.structs.replace(CHART, untaken=frozenset({(row.name, str(State.TP1_HIT))}))
+    edges = [edge for edge in never.edges if edge.line.name == row.name]
+    assert [edge.source for edge in edges if not edge.taken] == [State.TP1_HIT]
+    solid = {state for edge in edges if edge.taken for state in never.members(edge.source)}
+    assert solid == set(LIVE) - {State.TP1_HIT}
+
+
+# ------------------------------------------------------------------------ sentences and pictures
+
+
+def test_sentences_when_read_then_every_row_of_every_machine_is_one() -> None:
+    page = (DRAWN / "README.md").read_text(encoding="utf-8")
+    found = [line for line in page.splitlines() if line.startswith("- **")]
+    rows = [line for chart in diagrams.CHARTS for line in chart.lines]
+    assert len(found) == len(rows)
+    for said, row in zip(found, rows, strict=True):
+        assert said.startswith(f"- **{row.label}**, ")
+        assert f": {row.says}" in said
+        assert all(step in said for step in row.does)
+        assert said.endswith("*Alert.*") == row.alert
+        assert row.target is None or f"→ `{row.target}`:" in said
+
+
+def test_picture_when_graphviz_is_missing_then_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = CliRunner().invoke(cli.app, ["diagram", "--format", "svg", "--out", f"{tmp_path}/out"])
+    assert (asked.exit_code, asked.stdout) == (1, "")
+    assert "apt install graphviz" in asked.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("does", "fails"), [("cat", ""), ("echo nonsense >&2; exit 3", "nonsense")]
+)
+def test_picture_when_graphviz_is_there_then_draws_each_machine_or_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, fails: str
+) -> None:
+    (tmp_path / "dot").write_text(f"#!/bin/sh\n{does}\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    if fails:
+        with pytest.raises(diagrams.NoGraphviz, match=fails):
+            diagrams.write(tmp_path, "svg")
+        return
+    written = diagrams.write(tmp_path, "svg")
+    assert [path.name for path in written] == [f"{c.name}.svg" for c in diagrams.CHARTS]
+    assert written[0].read_text(encoding="utf-8") == diagrams.render("dot")
