@@ -23,6 +23,7 @@ from machines.ladder import (
 )
 from machines.words import (
     ZERO,
+    AmendOrder,
     CancelOrder,
     Event,
     ExitStyle,
@@ -122,6 +123,15 @@ def sent(ladder: Ladder, mutation: Mutation) -> Ladder:
         carrier = replace(carrier, sent=carrier.asked)
     if carrier is order.carrier:
         return ladder
+    return with_order(ladder, replace(order, carrier=carrier))
+
+
+def turned_away(ladder: Ladder, mutation: Mutation) -> Ladder:
+    """Take back the count of a change that the venue has not read."""
+    order = owner_of(ladder, mutation) if isinstance(mutation, AmendOrder) else None
+    if order is None or not order.carrier.amended:
+        return ladder
+    carrier = replace(order.carrier, amended=order.carrier.amended - 1)
     return with_order(ladder, replace(order, carrier=carrier))
 
 

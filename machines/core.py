@@ -220,6 +220,8 @@ def answer(
     is_stop = mutation.role is Role.STOP_LOSS and not isinstance(mutation, CancelOrder)
     if is_stop and outcome.kind in (OutcomeKind.ACCEPTED, OutcomeKind.ALREADY_DONE):
         ladder = end_naked(ladder, now_ms)
+    if outcome.kind is OutcomeKind.BUSY and carriers.in_turn(ladder):
+        ladder = carriers.turned_away(ladder, mutation)
     if outcome.kind is not OutcomeKind.REFUSED or outcome.refusal is None:
         return ladder, ()
     if isinstance(mutation, CancelOrder) or outcome.refusal is Refusal.DUPLICATE_ID:

@@ -176,7 +176,8 @@ def _spare(ladder: Ladder, order: DeclaredOrder, here: Scene) -> bool:
     """Tell whether only the reserved amendments of an order are left to ``ladder``'s stop."""
     stop = ladder.stop
     to_break_even = stop is not None and stop.trigger_px == ladder.break_even
-    return may_amend(order, here, 0 if to_break_even else RESERVED)
+    makes_room = bool(ladder.exiting)  # for a part that is sold
+    return may_amend(order, here, 0 if to_break_even or makes_room else RESERVED)
 
 
 def _stop_type(ladder: Ladder, order: DeclaredOrder, here: Scene) -> OrderType:

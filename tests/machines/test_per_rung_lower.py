@@ -132,3 +132,34 @@ def test_stops_when_one_may_be_changed_no_more_then_all_that_is_held_stays_cover
     ]
     live = [order.leaves_qty for order in run.book.view().orders if order.trigger_px is not None]
     assert sum(live) == run.ladder.held
+
+
+def spend(run: Run, amended: int) -> None:
+    """Let every rung's order have been changed so often."""
+    ladder = run.ladder
+    assert ladder is not None
+    rungs = [replace(r, carrier=replace(r.carrier, amended=amended)) for r in ladder.rungs]
+    run.ladder = replace(ladder, rungs=tuple(rungs))
+
+
+def test_booking_when_only_the_reserve_is_left_then_it_takes_of_it() -> None:
+    run = opened()
+    see(run, "12s later", "market 103400", "fill entry 1", "fill entry 2")
+    spend(run, 20)
+    told = see(run, "1s later", "decide book 50%")
+    assert told[1:] == [
+        f"  amend stop {n} to {qty} @ 101500"
+        for n, qty in ((1, "0.425"), (2, "0.025"), (3, "0.025"), (4, "0.025"))
+    ]
+    assert see(run, "1s later", "nothing") == ["  place exit 1 0.5 at market (repair)"]
+
+
+def test_amendments_when_turned_away_unread_then_are_not_counted() -> None:
+    run = opened()
+    see(run, "12s later", "market 103400", "fill entry 1", "fill entry 2")
+    told = see(run, "1s later", "decide stop 102000", "busy amend")
+    assert len(told) == 5
+    assert run.ladder is not None
+    assert [rung.carrier.amended for rung in run.ladder.rungs] == [0, 1, 1, 1]  # one is busy
+    assert see(run, "1s later") == ["  amend stop 1 to 0.85 @ 102000 (repair, try 2)"]
+    assert [rung.carrier.amended for rung in run.ladder.rungs] == [1, 1, 1, 1]
