@@ -31,7 +31,7 @@ from machines.decision import (
 )
 from machines.errors import RungkeeperError
 from machines.grammar import Ignored
-from machines.ladder import Ladder, State, find
+from machines.ladder import Ladder, State, find, parse_order_id
 from machines.words import ZERO, Event, Role
 
 replace = msgspec.structs.replace
@@ -258,11 +258,12 @@ class Decisions:
         self._note(take(decision, Happening.SETTLED, turn)[0], ladder, now_ms)
 
     def _filled(self, ladder: Ladder, event: Event) -> None:
-        """Count a fill of an order that a decision declared."""
-        fill, role = event.fill, event.role
-        if fill is None or role is None or role not in (Role.ENTRY, Role.EXIT):
+        """Count a fill of an order that a decision declared; a rung's own may leave as an exit."""
+        fill = event.fill
+        slot = None if fill is None else parse_order_id(ladder.terms, fill.client_order_id)
+        if fill is None or slot is None or slot[0] not in (Role.ENTRY, Role.EXIT):
             return
-        order = find(ladder, role, event.n)
+        order = find(ladder, slot[0], slot[1])
         decision = None if order is None else self.open.get(order.decision)
         if decision is not None:
             qty, cost = decision.filled_qty + fill.qty, fill.qty * fill.price

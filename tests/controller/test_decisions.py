@@ -16,6 +16,7 @@ from tests.controller.stepping import HELD, STEP_MS, Stepped, order, plan, write
 
 HOUR = 3_600_000 // STEP_MS
 QUIET = ("100000",) * 40
+PER_RUNG = HELD.replace("[accounts.paper]", '[accounts.paper]\nexits = "per-rung"')
 Begin = Callable[..., Stepped]
 
 
@@ -208,14 +209,27 @@ def test_stop_moves_when_a_persons_waits_among_rules_then_his_latest_goes_first(
 def test_stop_moves_when_each_rung_has_a_stop_of_its_own_then_one_is_done_after_the_other(
     begin: Begin,
 ) -> None:
-    per_rung = HELD.replace("[accounts.paper]", '[accounts.paper]\nexits = "per-rung"')
-    desk = begin(head=per_rung)
+    desk = begin(head=PER_RUNG)
     desk.poll()
     for name, price in (("a", "91000"), ("b", "92000")):
         desk.decide("btc-1", Kind.MOVE_STOP, id=name, price=price)
         desk.poll()
         assert desk.ended(name) == "DONE"
     assert desk.ladder().stop.trigger_px == 92000  # type: ignore[union-attr]
+
+
+def test_booking_when_an_exit_sells_the_rest_meanwhile_then_counts_its_own_part_alone(
+    begin: Begin,
+) -> None:
+    desk = begin(head=PER_RUNG)
+    desk.poll()
+    desk.decide("btc-1", Kind.BOOK, id="half", fraction="0.5")
+    desk.look_once()  # its room is made, and it is not sold yet
+    desk.decide("btc-1", Kind.EXIT, id="out")
+    desk.poll(times=2)
+    assert desk.ladder().state is State.CLOSED
+    assert (desk.ended("half"), desk.ended("out")) == ("DONE", "DONE")
+    assert desk.told("half").filled_qty == Decimal("0.5")
 
 
 def test_stop_when_behind_the_market_then_is_refused_and_the_old_one_stays(begin: Begin) -> None:
