@@ -30,7 +30,8 @@ decisions orange."""
 FAMILIES = {
     "E": "Entries", "T": "Targets", "S": "Stops", "C": "Closing",
     "P": "What a person does at the venue", "M": "Quantity that is not ours",
-    "H": "Halted: a person must look", "B": "Decisions", "R": "Where nothing is reduce-only: a rung has one order, its stop and its target in turn",
+    "H": "Halted: a person must look", "B": "Decisions",
+    "R": "Where nothing is reduce-only: a rung has one order, its stop and its target in turn",
     "D": "", "Q": "",
 }  # fmt: skip
 """What the rows of a letter are about; nothing where they are the whole machine."""
