@@ -47,7 +47,7 @@ def ended_by(kept: Kept) -> str:
 def complaints(keepers: Iterable[Keeper]) -> list[str]:
     """Say what a run leaves for a person to look at.
 
-    Refused plans, halted and parked positions, and venues that do not answer.
+    Refused plans, halted and parked positions, and venues that never answered.
     """
     found: list[str] = []
     for keeper in keepers:
@@ -55,7 +55,7 @@ def complaints(keepers: Iterable[Keeper]) -> list[str]:
         stuck = [kept for kept in keeper.open if kept.parked or kept.ladder.state is State.HALTED]
         found += [f"{kept.ladder.terms.spec.name}: {ended_by(kept)}" for kept in stuck]
         since_ms = keeper.reading.down_since_ms
-        if since_ms is not None:
+        if since_ms is not None and keeper.reading.last is None:
             found.append(f"account {keeper.venue.account}: no answer since {stamp(since_ms)}")
     return found
 

@@ -161,7 +161,7 @@ def test_venue_when_it_answers_nonsense_only_then_nothing_is_concluded_and_one_l
     config = changed(path, 'path = "ohlc"', FAULTS.format(f'{fault} = "100%"'))
     assert app.run(config, quiet=True) == CHECK_FAILED
     assert [said in each for each in caplog.messages] == [True]
-    assert "account paper: no answer since 2025-01-01 00:00:00" in capsys.readouterr().out
+    assert "account paper: no answer since 2025-01-01 00:01:00" in capsys.readouterr().out
     assert records(path) == []
 
 
