@@ -12,7 +12,7 @@ DATA_VARIABLE = "RUNGKEEPER_DATA"
 # No deadline per example: a machine that is busy with something else is not a failure.
 # The same examples at every run of `make test`; `make prove` draws new ones.
 settings.register_profile("test", deadline=None, derandomize=True)
-settings.register_profile("prove", deadline=None, max_examples=10_000, derandomize=False)
+settings.register_profile("prove", deadline=None, max_examples=5_000, derandomize=False)
 settings.load_profile("test")
 
 
