@@ -1,4 +1,7 @@
-"""How fast the simulated market is (`make bench`): loading, idle bars, ten thousand positions."""
+"""How fast the simulated market is (`make bench`): loading, idle bars, ten thousand positions.
+
+Figures are printed and never asserted: another machine, or this one at another hour, has others.
+"""
 
 import sys
 import time
@@ -31,15 +34,12 @@ def best_of(times: int, act: Callable[[], object]) -> float:
     return min(taken)
 
 
-def test_load_when_43200_rows_then_takes_about_a_tenth_of_a_second(shared_data: Path) -> None:
+def test_load_when_43200_rows_then_its_time_is_printed(shared_data: Path) -> None:
     seconds = best_of(7, lambda: file.read(shared_data / CANDLES, SYMBOL))
     say(f"load 43,200 rows: {seconds:.3f} s")
-    assert seconds < 0.25
 
 
-def test_idle_bars_when_an_order_waits_then_cost_a_tenth_of_a_microsecond(
-    shared_data: Path,
-) -> None:
+def test_idle_bars_when_an_order_waits_then_their_time_is_printed(shared_data: Path) -> None:
     feed = file.read(shared_data / CANDLES, SYMBOL)
 
     def scan() -> None:
@@ -51,10 +51,9 @@ def test_idle_bars_when_an_order_waits_then_cost_a_tenth_of_a_microsecond(
 
     per_bar = best_of(7, scan) / len(feed) * 1_000_000
     say(f"idle bar: {per_bar:.3f} microseconds")
-    assert per_bar < 0.3
 
 
-def test_bars_when_ten_thousand_positions_live_then_cost_what_they_touch() -> None:
+def test_bars_when_ten_thousand_positions_live_then_their_time_is_printed() -> None:
     feed = walk.walk(SYMBOL, BTC, 7)
     desk = Desk(feed, settings(instruments={SYMBOL: BTC}, slots=Slots.PER_LADDER))
     desk.bar()
@@ -82,4 +81,3 @@ def test_bars_when_ten_thousand_positions_live_then_cost_what_they_touch() -> No
         f"{bars} bars and snapshots with {fills} fills in {cpu:.3f} s; idle {idle * 1e6:.1f}"
     )
     assert fills > 100
-    assert cpu / bars < 0.001
