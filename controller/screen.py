@@ -20,14 +20,22 @@ from controller.rows import row_of
 from machines.ladder import State
 
 _REFRESH_PER_SECOND = 8
-_ENDINGS = {
+ENDINGS = {
+    "B1": "booked whole",
+    "B3": "stop passed the entries",
+    "B4": "exit decided",
+    "B6": "released",
     "E4": "entries ended unfilled",
     "E5": "not filled in time",
     "E6": "late fill sold",
     "T2b": "out: break-even behind the market",
     "T4": "all rungs hit",
+    "H2": "over while halted",
+    "M2": "gone without us",
+    "S1": "stopped out",
     "S2": "out: no stop could rest",
 }
+"""What led to the end of a position, by the label of the row."""
 
 
 def ended_by(kept: Kept) -> str:
@@ -38,10 +46,9 @@ def ended_by(kept: Kept) -> str:
         return f"halted: {kept.ladder.reason}"
     if kept.ladder.state not in (State.CLOSING, State.CLOSED):
         return ""
-    if kept.closing_row == "S1":
-        at_break_even = kept.ladder.break_even is not None
-        return "stopped at break-even" if at_break_even else "stopped out"
-    return _ENDINGS.get(kept.closing_row, kept.closing_row)
+    if kept.closing_row == "S1" and kept.ladder.break_even is not None:
+        return "stopped at break-even"
+    return ENDINGS.get(kept.closing_row, kept.closing_row)
 
 
 def complaints(keepers: Iterable[Keeper]) -> list[str]:

@@ -9,6 +9,9 @@ from rich.table import Table
 from controller.cmd_history import as_line
 from controller.journal import Record
 from controller.render import PositionRow, live_table, marks, money, short, summary_table
+from controller.screen import ENDINGS
+from machines.ladder import State
+from machines.position import ROWS
 
 
 def row(name: str = "btc-1", **changed: object) -> PositionRow:
@@ -142,3 +145,8 @@ def test_history_when_a_record_is_shown_then_reads_as_a_sentence(
     shown: Record, expected: str
 ) -> None:
     assert as_line(shown) == f"2025-06-01 16:11:00 btc-1       {expected}"
+
+
+def test_summary_when_any_row_has_led_to_the_end_then_says_so_in_words() -> None:
+    last = {row.label for row in ROWS if row.target in (State.CLOSING, State.CLOSED)}
+    assert last - {"C1"} == set(ENDINGS)
