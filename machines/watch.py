@@ -71,6 +71,10 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
         return Watch()
     asks = bool(plan(ladder, lower(ladder, here), here))
     restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
+    # What a session's end has suspended is sent again in the next, whose beginning changes nothing.
+    restless |= (
+        here.capabilities.day_orders and here.quote is not None and not here.quote.in_session
+    )
     restless = restless or held_back(ladder, here)
     if ladder.state is State.PENDING_LIMITS:
         due = terms.opened_trading_ms + terms.spec.entry_ttl_ms
