@@ -24,6 +24,7 @@ from controller.cycle import Voice
 from controller.journal import Journal
 from controller.keeper import Keeper
 from controller.kept import OnChange, is_open, no_change
+from controller.mirrors import link
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.runner import FeedRunner
@@ -199,6 +200,8 @@ def open_desks(
         return Desk(account, keeper(venue, *work), mine.resume_ms)
 
     desks = {name: desk(account, found[name]) for name, account in accounts.items()}
+    if config.controller.enhanced_tp_sl:
+        link({name: each.keeper for name, each in desks.items()}, journal, voice.alert)
     return desks, [note for one in found.values() for note in one.notes]
 
 

@@ -16,6 +16,7 @@ from typing import cast
 import msgspec
 
 from controller.config_accounts import AccountSettings
+from controller.config_mirrors import check_mirrors, read_mirrors
 from controller.config_table import Table
 from controller.config_values import (
     Wrong,
@@ -55,14 +56,6 @@ from machines.words import ZERO, Direction, Instrument, plain
 
 _MOST_TARGETS = 8
 _PRICE = 'a price like "104000" or a percentage like "-1.5%"'
-
-# Fields of features that do not exist yet: the step that brings them, and what is allowed today.
-_LATER = {
-    "max_qty": (4, 'allowed today: "1.25"'),
-    "max_scalings": (4, "allowed today: 1"),
-    "scale_after_tp1": (4, "allowed today: false"),
-    "follow_close": (4, "allowed today: true"),
-}
 
 
 class ExternalGrowth(enum.StrEnum):
@@ -107,12 +100,9 @@ def read_ladder(table: Table, base: LadderSpec, rule_names: Collection[str]) -> 
         scale_after_tp1=table.read("scale_after_tp1", flag, base.scale_after_tp1),
         touch_slack=table.read("touch_slack", count, base.touch_slack),
         rules=table.read("rules", rules, base.rules),
+        mirrors=read_mirrors(table, base.mirrors),
         follow_close=table.read("follow_close", flag, base.follow_close),
     )
-    table.maybe("mirrors", _no_mirrors)
-    for key, (brought_by, today) in _LATER.items():
-        if key in table and table.sound(key) and getattr(spec, key) != getattr(base, key):
-            table.fault(key, f"not built yet (step {brought_by}); {today}")
     return spec
 
 
@@ -146,6 +136,8 @@ def _read_position(
     _check_targets(table, targets, spec.shares)
     if side is not None and targets is not None and table.sound("entries"):
         _check_sides(table, side, targets, entries, spec.anchor)
+    if account is not None and symbol is not None:
+        check_mirrors(table, spec.mirrors, (account, symbol), accounts)
     not_before_ms = table.maybe("not_before", time_ms)
     repeat = table.maybe("repeat", _read_repeat)
     table.close()
@@ -333,10 +325,3 @@ def _read_repeat(value: object) -> str:
     except Wrong:
         raise Wrong('allowed: "when-flat", or a time like "1h"') from None
     return text(value)
-
-
-def _no_mirrors(value: object) -> None:
-    if not isinstance(value, list):
-        raise Wrong("a list is expected, like [ { account = …, ratio = … } ]")
-    if value:
-        raise Wrong("mirrors are not built yet (step 4); allowed today: []")

@@ -63,6 +63,8 @@ class Cycle:
         self.decisions = Decisions(journal, account, voice.alert, self._told)
         self.tracker = Tracker(journal, account)
         self.desk = desk
+        self.listeners: list[Callable[[Decision], None]] = []
+        """Who else hears each new state of a decision, before it is durable."""
         self._account = account
         self._voice = voice
         self._every_ms = every_ms
@@ -166,6 +168,8 @@ class Cycle:
         if self.desk is not None:
             self.desk.heard(decision)
         self.tracker.follow(decision)
+        for hears in self.listeners:
+            hears(decision)
         if decision.standing is Standing.EXECUTING and ladder is not None:
             self._voice.news(decision.order.ladder, as_line(decision, ladder), now_ms)
 

@@ -15,6 +15,7 @@ from controller.alerts import OnAlert, no_alert
 from controller.cycle import Cycle, Seen, Voice
 from controller.journal import Draft, Journal
 from controller.kept import Kept, OnChange, Work, adopted_orders, is_due, is_open, no_change
+from controller.mirrors import Follower
 from controller.openings import Openings, Waiting, busy_refusal
 from controller.reading import Reading
 from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft, told
@@ -65,6 +66,8 @@ class Keeper:
             cycle = Cycle(journal, venue.account, voice=Voice(on_alert))
         self.cycle = cycle
         self.decisions = cycle.decisions
+        self.follower: Follower | None = None
+        """Lets ladders here follow those of other accounts."""
 
     # ------------------------------------------------------------------------------- asking
 
@@ -86,6 +89,8 @@ class Keeper:
     def eager(self, now_ms: int) -> bool:
         """Tell whether to look at the next poll anyway: a plan is due, or a read was missed."""
         if self.reading.missed or self.decisions.open:
+            return True
+        if self.follower is not None and self.follower.active:
             return True
         return any(plan.due_ms <= now_ms for plan in self._startable())
 
@@ -142,12 +147,14 @@ class Keeper:
         snapshot = await self.reading.read(since_ms, now_ms)
         if snapshot is None:
             self.cycle.away([kept.ladder for kept in self.open], now_ms)
+            self._follow(now_ms)
             return False
         work = Work(snapshot, now_ms)
         for kept in [k for k in self.open if not k.parked]:
             self._look(kept, work)
         self._look_back(work)
         self._start_plans(work)
+        work.moved |= self._follow(now_ms)
         followed = (self.kept[name] for name in self.cycle.tracker.ladders if name in self.kept)
         self.cycle.round_ended(map(work.seen, followed), now_ms, moved=work.moved)
         self._write(work.drafts)
@@ -156,6 +163,10 @@ class Keeper:
             self.reading.settled_ms = now_ms
             self._take_outcomes(work, outcomes)
         return work.moved
+
+    def _follow(self, now_ms: int) -> bool:
+        """Let mirrors here follow; tell whether anything was handed to them."""
+        return self.follower is not None and self.follower.sync(now_ms)
 
     def _write(self, drafts: Sequence[Draft]) -> None:
         """Make durable what waits, what was found and what became of decisions, in one commit."""
@@ -227,9 +238,13 @@ class Keeper:
             self._guarded(kept, work, (leave,))
             return
         key = kept.ladder.terms.key
-        if work.view(key) is kept.view and not is_due(kept.watch, work.quote(key), work.now_ms):
-            return
-        self._guarded(kept, work)
+        led: tuple[Event, ...] = ()
+        if work.view(key) is kept.view:  # every fill in it is counted
+            if self.follower is not None:
+                led = self.follower.events(kept.ladder, work.now_ms)
+            if not led and not is_due(kept.watch, work.quote(key), work.now_ms):
+                return
+        self._guarded(kept, work, led)
 
     def _look_back(self, work: Work) -> None:
         """Let the last closed ladder of a key see fills that come after its end (E6)."""

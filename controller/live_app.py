@@ -22,6 +22,7 @@ from controller.config import Config
 from controller.control import Control
 from controller.journal import Journal
 from controller.keeper import Keeper
+from controller.kept import is_open
 from controller.live import LiveRunner, Wake
 from controller.live_plans import plan_faults
 from controller.live_venues import (
@@ -32,6 +33,7 @@ from controller.live_venues import (
     capabilities_of,
     fetch_secrets,
 )
+from controller.mirrors import link
 from controller.owners import hold_accounts
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
@@ -40,7 +42,6 @@ from controller.supervisor import supervised
 from exchanges import sqlite
 from exchanges.errors import VenueUnavailable
 from machines.errors import InvalidSpec
-from machines.ladder import State
 from machines.words import Snapshot
 
 STREAM_LOOK_S = 5.0
@@ -77,7 +78,7 @@ class Live:
             wake = Wake()
             desk = Desk(
                 settings=settings,
-                symbols=_symbols(found[name]),
+                symbols=_symbols(name, found),
                 secrets=secrets,
                 folder=config.base_dir,
                 env=os.environ,
@@ -91,6 +92,9 @@ class Live:
             assert settings.poll_ms is not None, "real venues have no bars"
             self.accounts[name] = Account(venue, keeper, wake, settings.poll_ms, anyio.Event())
             self.notes += found[name].notes
+        if config.controller.enhanced_tp_sl:
+            wakes = {name: account.wake.set for name, account in self.accounts.items()}
+            link(self.keepers, journal, self._on_alert, wakes)
 
     def _recover(self, journal: Journal) -> dict[str, Recovered]:
         now_ms = self.clock.now_ms()
@@ -226,10 +230,13 @@ async def tell_stream(fault: Callable[[], str], tell: Callable[[str], None]) -> 
             tell(f"stream down: {found}; polling goes on")
 
 
-def _symbols(found: Recovered) -> tuple[str, ...]:
-    plans = {waiting.spec.symbol for waiting in found.plans}
-    live = {k.ladder.terms.key.symbol for k in found.kept if k.ladder.state is not State.CLOSED}
-    return tuple(sorted(plans | live))
+def _symbols(account: str, found: Mapping[str, Recovered]) -> tuple[str, ...]:
+    """Name what an account trades: for plans and ladders of its own, and those it mirrors."""
+    specs = [waiting.spec for each in found.values() for waiting in each.plans]
+    kept = [kept.ladder for each in found.values() for kept in each.kept if is_open(kept)]
+    specs += [ladder.terms.spec for ladder in kept]
+    traded = (s for s in specs if account in (s.account, *(m.account for m in s.mirrors)))
+    return tuple(sorted({spec.symbol for spec in traded}))
 
 
 def run(config: Config, *, quiet: bool = False) -> int:

@@ -152,7 +152,7 @@ VALUES: list[tuple[str, str, str]] = [
     ("[[pos", '[[positions]]\nname = "btc-1"\n[[pos', "positions[1] has this name already; every"),
     ('"4%"]', '"4%"]\nnot_before = "2035-01-01T00:00Z"', "the feed of BTC ends earlier, at 2025-0"),
     ('"4%"]', '"4%"]\nnot_before = 2025-06-01', "a time in UTC is expected, in quotes, like "),
-    ('"4%"]', '"4%"]\nmirrors = [{ account = "b", ratio = "1" }]', "not built yet (step 4)"),
+    ('"4%"]', '"4%"]\nmirrors = [{ account = "b", ratio = "1" }]', "there is no [accounts.b]; "),
     (VENUE, 'venue = "bybit"', "job.toml: accounts.paper.key: missing; where a secret is, like"),
     (VENUE, VENUE + '\nexits = "pair"', 'accounts.paper.exits = "pair": did you mean "pairs"?'),
     (VENUE, VENUE + '\nfaults = { late = "5" }', 'accounts.paper.faults.late = "5": must be like'),

@@ -173,13 +173,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
 
 LATER: list[tuple[str, str]] = [
     (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
-    ('[controller]\ncycle = "11s"\n' + PLAN, "step 4"),
-    ('[controller]\nsocket = "a.sock"\n' + PLAN, "step 4"),
-    (PLAN + 'max_qty = "1.5"', "step 4"),
-    (PLAN + "max_scalings = 2", "step 4"),
-    (PLAN + "scale_after_tp1 = true", "step 4"),
-    (PLAN + "follow_close = false", "step 4"),
-    (PLAN + 'mirrors = [{ account = "b", ratio = "0.5" }]', "step 4"),
 ]
 
 
