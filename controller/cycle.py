@@ -131,7 +131,8 @@ class Cycle:
 
     def run(self, seen: Sequence[Seen], now_ms: int, *, away: bool) -> bool:
         """Ask the rules of every managed ladder; tell whether anything waits now."""
-        self.next_ms = now_ms + self._every_ms
+        # On a grid of the clock: a restart does not shift the cycles that follow.
+        self.next_ms = (now_ms // self._every_ms + 1) * self._every_ms
         if self.desk is None and not seen:
             return False
         asked = [] if away else self._ask_all(seen, now_ms)

@@ -107,12 +107,8 @@ class RuleDesk:
         if memory is not before:
             self._keep(name, memory)
             view = self._view(ladder, quote, now_ms)
-        waiting: dict[str, Decimal | None] = {
-            each.order.by: each.order.price
-            for each in open_decisions
-            if each.order.ladder == name and not each.order.by_person
-        }
-        found = self._engine.evaluate(view, waiting)
+        mine = (each.order for each in open_decisions if each.order.ladder == name)
+        found = self._engine.evaluate(view, _waiting(mine, ladder))
         return Asked(tuple(_order(each, name, now_ms) for each in found.proposals), found.alerts)
 
     def still_true(self, order: Order, ladder: Ladder, quote: Quote | None, now_ms: int) -> bool:
@@ -146,6 +142,20 @@ class RuleDesk:
         if memory != self.memories.get(name, _EMPTY):
             self.memories[name] = memory
             self._changed.add(name)
+
+
+def _waiting(orders: Iterable[Order], ladder: Ladder) -> dict[str, Decimal | None]:
+    """Return the rules that wait for what they decided, each with its tightest stop."""
+    found: dict[str, Decimal | None] = {}
+    for order in orders:
+        before = found.get(order.by)
+        if order.by_person:
+            continue
+        ahead = (
+            before is None or order.price is None or ladder.direction.beyond(order.price, before)
+        )
+        found[order.by] = order.price if ahead else before
+    return found
 
 
 def _order(proposal: Proposal, ladder: str, now_ms: int) -> Order:

@@ -11,7 +11,7 @@ from controller.rules.desk import RuleDesk
 from controller.rules.engine import Engine
 from controller.rules.settings import BOOK_50, BOOK_75, LOCK, TIGHTEN, TRAIL, RuleSettings
 from controller.rules.views import Memory, Place
-from machines.decision import Decision, Kind, Order, Priority
+from machines.decision import Decision, Kind, Order, Priority, Standing
 from machines.ladder import Ladder
 from machines.words import Quote
 from tests.controller.rules.positions import AVERAGE, MINUTE_MS, at, filled, spec_of
@@ -94,6 +94,17 @@ def test_stop_when_another_waits_then_only_a_better_one_is_asked_for() -> None:
     assert first.price is not None
     assert second.price is not None
     assert second.price > first.price
+
+
+def test_stop_when_a_better_one_waits_behind_the_one_under_way_then_is_not_asked_for_again() -> (
+    None
+):
+    day = Day(TRAIL)
+    (first,) = day.orders(HOUR_MS, "12")
+    (second,) = day.orders(HOUR_MS + 12_000, "13", Decision(order=first))
+    both = Decision(order=second), Decision(order=first, standing=Standing.EXECUTING)
+    assert day.orders(HOUR_MS + 24_000, "13.05", *both) == ()
+    assert day.orders(HOUR_MS + 24_000, "13.05", *reversed(both)) == ()
 
 
 def test_decision_when_the_venue_was_away_for_an_hour_then_is_judged_anew() -> None:
