@@ -106,11 +106,12 @@ class WebSocketServer:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, "")
         try:
-            connection.path = _shake_hands(sock)
+            connection.path, answer = _read_upgrade(sock)
+            self.connections.append(connection)  # before its other end knows that it stands
+            sock.sendall(answer)
         except (OSError, ValueError):
-            connection.drop()
+            self._forget(connection)
             return
-        self.connections.append(connection)
         if self._opened is not None:
             self._opened(connection)
         while (frame := connection.receive()) is not None:
@@ -122,6 +123,9 @@ class WebSocketServer:
             elif kind == CLOSE:
                 connection.frame(CLOSE, body)
                 break
+        self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
         connection.drop()
@@ -139,8 +143,8 @@ class WebSocketServer:
         self.drop_all()
 
 
-def _shake_hands(sock: socket.socket) -> str:
-    """Answer the upgrade and return the path asked for. *Raises*: ValueError."""
+def _read_upgrade(sock: socket.socket) -> tuple[str, bytes]:
+    """Read a request to upgrade; return its path and the answer. *Raises*: ValueError."""
     text = b""
     while not text.endswith(b"\r\n\r\n"):
         part = sock.recv(4096)
@@ -155,8 +159,8 @@ def _shake_hands(sock: socket.socket) -> str:
     if not key:
         raise ValueError("no key")
     accept = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()
-    sock.sendall(
+    answer = (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+        f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )
-    return request.split(" ")[1]
+    return request.split(" ")[1], answer.encode()
