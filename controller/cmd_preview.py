@@ -7,7 +7,7 @@ people or for programs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from controller.live_look import Start, starts
 from controller.render import short
 from controller.rules.reach import warning
 from machines.errors import InvalidSpec
-from machines.planning import Setting, refuse_at_start
+from machines.mirror import too_small
+from machines.planning import Setting, entry_prices, refuse_at_start
 from machines.preview import Preview, PreviewOrder, Sized
 from machines.preview import preview as preview_plan
 from machines.spec import LadderSpec
@@ -89,7 +90,8 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
         try:
             found = preview_plan(spec, start_px, start.setting, filled)
             never = warning(spec, start_px, config.rules)
-            found = _warned(spec, found, start.quote, start.setting, [never] if never else [])
+            more = [*([never] if never else []), *_unmirrored(config, spec, start_px)]
+            found = _warned(spec, found, start.quote, start.setting, more)
             shown.append(Shown(spec, start_px, found))
         except InvalidSpec as error:
             faults += [_placed(config, spec, fault) for fault in error.faults]
@@ -98,12 +100,21 @@ def _previews(config: Config, specs: list[LadderSpec], filled: Decimal | None) -
     return shown
 
 
+def _unmirrored(config: Config, spec: LadderSpec, start_px: Decimal) -> Iterator[str]:
+    """Say which mirrors would be too small; a real venue tells its minimum when it is opened."""
+    for mirror in spec.mirrors:
+        grid = config.accounts[mirror.account].instruments.get(spec.symbol)
+        if grid is not None:
+            prices = entry_prices(spec, start_px, grid.tick)
+            yield from too_small(spec.entries, prices, mirror, grid)
+
+
 def _starts(config: Config, specs: list[LadderSpec]) -> dict[str, Start]:
     """Say where each plan would start: by its feed, or by what its venue shows now."""
     found: dict[str, Start] = {}
     for name, settings in config.accounts.items():
         mine = [spec for spec in specs if spec.account == name]
-        if mine and settings.live is not None:
+        if mine and settings.real_time:
             found |= starts(settings, mine, config.base_dir)
         elif mine:
             account = build_account(settings, config.base_dir)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,11 @@ from controller.journal import JournalError, Saved, read_decisions, read_latest
 from machines.decision import ENDED, Decision
 from machines.errors import InvalidSpec
 from machines.ladder import DeclaredOrder, Ladder, Standing, State
+from machines.mirror import Drift, drift, primary_name
 from machines.words import plain
+
+DRIFT_DIGITS = 4
+"""A hundredth of a percent."""
 
 
 def status(name: str | None, config: Path | None, *, as_json: bool) -> int:
@@ -33,19 +38,43 @@ def status(name: str | None, config: Path | None, *, as_json: bool) -> int:
         if row.standing not in ENDED
     )
     shown = [(saved, _decoded(saved, path)) for saved in read_latest(path)]
+    known = {saved.position: ladder for saved, ladder in shown}
     if name is not None:
         shown = [each for each in shown if name in (each[0].position, each[1].terms.spec.ladder)]
         if not shown:
             raise InvalidSpec([f"{name}: {path} has no position of that name"])
     if as_json:
-        found = [as_object(ladder, saved.at_ms, waiting[saved.position]) for saved, ladder in shown]
+        found = [
+            as_object(ladder, saved.at_ms, waiting[saved.position], drift_of(ladder, known))
+            for saved, ladder in shown
+        ]
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return 0
     if not shown:
         typer.echo("no positions")
         return 0
     _write_table(shown)
+    for _, ladder in shown:
+        found = drift_of(ladder, known)
+        if found is not None and found.part:
+            held, target = plain(found.held), plain(found.target)
+            typer.echo(f"{ladder.terms.spec.name}: holds {held}, as a mirror it should {target}")
     return 0
+
+
+def drift_of(ladder: Ladder, known: Mapping[str, Ladder]) -> Drift | None:
+    """Return how far a mirror is from its target; None for a ladder that is none, or follows not.
+
+    ``known`` are all ladders by name.
+    """
+    primary = known.get(primary_name(ladder.terms.spec.name))
+    if primary is None or ladder.state is State.CLOSED:
+        return None
+    spec, account = primary.terms.spec, ladder.terms.key.account
+    mirror = next((one for one in spec.mirrors if one.account == account), None)
+    if mirror is None or (primary.state is State.CLOSED and not spec.follow_close):
+        return None
+    return drift(primary, ladder, mirror, ladder.terms.instrument.step)
 
 
 def _decoded(saved: Saved, path: Path) -> Ladder:
@@ -68,10 +97,12 @@ def _write_table(shown: list[tuple[Saved, Ladder]]) -> None:
     console.print(live_table(rows, caption="", width=console.width))
 
 
-def as_object(ladder: Ladder, as_of_ms: int, waiting: int = 0) -> dict[str, object]:
+def as_object(
+    ladder: Ladder, as_of_ms: int, waiting: int = 0, off: Drift | None = None
+) -> dict[str, object]:
     """Describe a ladder as ``status --json`` does: money as text, times as UTC ms.
 
-    ``waiting`` counts the decisions that have not ended.
+    ``waiting`` counts the decisions that have not ended; ``off`` is a mirror's drift.
     """
     spec, stop = ladder.terms.spec, ladder.stop
     naked_ms = 0
@@ -99,7 +130,7 @@ def as_object(ladder: Ladder, as_of_ms: int, waiting: int = 0) -> dict[str, obje
         "unprotected_ms": ladder.unprotected_ms + naked_ms,
         "decisions_waiting": waiting,
         "halted_reason": ladder.reason if ladder.state is State.HALTED else None,
-        "drift": None,
+        "drift": None if off is None else plain(round(off.part, DRIFT_DIGITS)),
         "as_of_ms": as_of_ms,
     }
 

@@ -17,7 +17,7 @@ from machines.errors import InvalidSpec
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLES = CHECKOUT / "examples"
 SPEC = EXAMPLES / "spec.toml"
-SELF_CONTAINED = ("paper.toml", "rules.toml", "spec.toml")
+SELF_CONTAINED = ("mirror.toml", "paper.toml", "rules.toml", "spec.toml")
 
 
 def call(*arguments: object) -> Result:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from controller import journal
+from controller.cli import app
 from controller.journal import Record
 from exchanges.simulated.acts import Act, Deed
 from machines.decision import Kind, Standing
 from machines.ladder import Standing as Stands
 from machines.ladder import State
-from tests.controller.twins import BTC, TWIN, Twins
+from tests.controller.twins import BTC, ENTRIES, JOB, MIRRORS, TWIN, Twins
 
 D = Decimal
 CLOSE = Act(Deed.CLOSE, "BTCUSDT")
@@ -255,3 +258,41 @@ def test_mirror_when_its_venue_is_away_at_the_opening_then_opens_only_while_the_
     assert gone.keepers["second"].openings.waiting == []
     drifts = [alert for alert in gone.alerts if "drift" in alert]
     assert drifts == [f"{TWIN}: drift of 100.0 %: holds 0, the target is 1.650"]
+
+
+# ------------------------------------------------------------------------------ what is told
+
+
+def status(folder: Path) -> dict[str, object]:
+    shown = CliRunner().invoke(
+        app, ["status", TWIN, "--config", str(folder / "job.toml"), "--json"]
+    )
+    (found,) = json.loads(shown.stdout)
+    return found
+
+
+def test_status_when_a_mirror_is_off_then_shows_by_how_much(tmp_path: Path) -> None:
+    twins = entered(tmp_path)
+    (tmp_path / "job.toml").write_text("")
+    assert status(tmp_path)["drift"] == "0.0000"
+    twins.lines["second"].away = True
+    twins.decide(Kind.BOOK, fraction="0.1")
+    twins.step()
+    assert status(tmp_path)["drift"] == "0.1111"
+    told = CliRunner().invoke(app, ["status", "--config", str(tmp_path / "job.toml")]).stdout
+    assert f"{TWIN}: holds 3.300, as a mirror it should 2.970" in told
+    twins.lines["second"].away = False
+    twins.step()
+    assert status(tmp_path)["drift"] == "0.0000"
+    twins.close()
+
+
+def test_preview_when_a_mirror_would_be_too_small_then_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bars").write_text("100000 100000 100000 100000\n")
+    path = tmp_path / "job.toml"
+    path.write_text(JOB.format(least="1.7", entries=ENTRIES, mirrors=MIRRORS, more=""))
+    (found,) = json.loads(CliRunner().invoke(app, ["preview", str(path), "--json"]).stdout)
+    assert [each for each in found["warnings"] if "mirror" in each] == [
+        f"no mirror in second: entries[{n}] 3.3 × 0.5 is 1.650, at least 1.7 is taken there"
+        for n in (1, 2)
+    ]
