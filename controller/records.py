@@ -37,18 +37,18 @@ def _op(mutation: Mutation) -> str:
 
 def describe(mutation: Mutation) -> dict[str, object]:
     """Describe a mutation: op, role, rung, quantities and prices that it sets."""
-    found: dict[str, object] = {"op": _op(mutation), "role": mutation.role.value}
+    found: dict[str, object] = {"op": _op(mutation), "role": mutation.role}
     if mutation.role is Role.TAKE_PROFIT:
         found["rung"] = mutation.n
     elif mutation.role is Role.ENTRY:
         found["n"] = mutation.n
     if isinstance(mutation, PlaceOrder | AmendOrder):
-        found["type"] = mutation.type.value
+        found["type"] = mutation.type
         found["client_order_id"] = mutation.client_order_id
         _put(found, price=mutation.price, trigger_px=mutation.trigger_px)
         found["qty"] = plain(mutation.qty)
     if isinstance(mutation, PlaceOrder):
-        found["side"] = mutation.side.value
+        found["side"] = mutation.side
     elif isinstance(mutation, CancelOrder):
         found["client_order_id"] = mutation.client_order_id
     elif not isinstance(mutation, AmendOrder):
@@ -76,6 +76,7 @@ class Scribe:
 
     def rows(self, taken: tuple[Taken, ...], repairs: tuple[Flight, ...]) -> None:
         """Write fills, the rows they took, alerts, and an intent for each mutation to be sent."""
+        intents: list[dict[str, object]] = []
         for step in taken:
             if step.event.fill is not None:
                 self._write("fill", _fill(self._ladder, step.event))
@@ -83,19 +84,20 @@ class Scribe:
                 self._write("person", _person(step.event))
             if step.event.trigger in _EXTERNAL:
                 self._write("external", _external(step.event))
+            told = [describe(flight.mutation) for flight in step.flights]
+            intents += map(_intent, step.flights, told)
             if isinstance(step.cell, Row):
-                self._write("transition", _transition(step))
+                self._write("transition", _transition(step, told))
                 if step.cell.alert:
                     self.alert(_sentence(step), row=step.cell.label)
-        for step in taken:
-            for flight in step.flights:
-                self._write("intent", _intent(flight))
         for flight in repairs:
-            self._write("intent", {**_intent(flight), "repair": True})
+            intents.append({**_intent(flight, describe(flight.mutation)), "repair": True})
+        for intent in intents:
+            self._write("intent", intent)
 
     def outcome(self, flight: Flight, outcome: Outcome) -> None:
         """Write what a request was answered."""
-        data = {**_intent(flight), "outcome": outcome.kind.value}
+        data = _intent(flight, describe(flight.mutation)) | {"outcome": outcome.kind}
         if outcome.kind is OutcomeKind.REFUSED:
             data["reason"] = outcome.refusal.value if outcome.refusal else "other"
             data["text"] = outcome.text
@@ -246,22 +248,22 @@ def _external(event: Event) -> dict[str, object]:
     return found
 
 
-def _intent(flight: Flight) -> dict[str, object]:
-    data: dict[str, object] = {"intent": flight.intent, **describe(flight.mutation)}
+def _intent(flight: Flight, told: dict[str, object]) -> dict[str, object]:
+    data: dict[str, object] = {"intent": flight.intent, **told}
     if flight.tries > 1:
         data["try"] = flight.tries
     return data
 
 
-def _transition(step: Taken) -> dict[str, object]:
+def _transition(step: Taken, told: list[dict[str, object]]) -> dict[str, object]:
     assert isinstance(step.cell, Row)
     before = None if step.before == State.NEW else str(step.before)
     data: dict[str, object] = {
         "row": step.cell.label,
-        "trigger": step.event.trigger.value,
+        "trigger": step.event.trigger,
         "from": before,
         "to": str(step.after),
-        "mutations": [describe(flight.mutation) for flight in step.flights],
+        "mutations": told,
     }
     if step.event.reason:
         data["reason"] = step.event.reason
@@ -272,17 +274,17 @@ def _fill(ladder: Ladder, event: Event) -> dict[str, object]:
     fill: Fill | None = event.fill
     assert fill is not None
     assert event.role is not None
-    data: dict[str, object] = {"role": event.role.value}
+    data: dict[str, object] = {"role": event.role}
     if event.role is Role.TAKE_PROFIT:
         data["rung"] = event.n
     elif event.role is Role.ENTRY:
         data["n"] = event.n
     data |= {
-        "side": fill.side.value,
+        "side": fill.side,
         "price": plain(fill.price),
         "qty": plain(fill.qty),
         "fee": plain(fill.fee),
-        "liquidity": fill.liquidity.value,
+        "liquidity": fill.liquidity,
         "fill_id": fill.fill_id,
         "client_order_id": fill.client_order_id,
     }

@@ -1,8 +1,9 @@
 """The declared ladder: what we own, what we want to rest, and how fills are counted into it.
 
-A `Ladder` is frozen; every change returns a new one. `fold_*` count facts (a fill, an ending);
-only the instructions in `machines.recipes`, named by rows of the table, change what is declared.
-Knows nothing of states' meaning, of venues or of time.
+A `Ladder` is frozen; every change returns a new one. It is written down without what is as it was
+at first, which halves a record: a default, once released, keeps its value. `fold_*` count facts (a
+fill, an ending); only the instructions in `machines.recipes`, named by rows of the table, change
+what is declared. Knows nothing of states' meaning, of venues or of time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 import hashlib
 from base64 import b32encode
 from decimal import Decimal
+from functools import lru_cache
 from typing import assert_never
 
 import msgspec
@@ -62,7 +64,7 @@ class Standing(enum.StrEnum):
     """Ended without us."""
 
 
-class DeclaredOrder(msgspec.Struct, frozen=True):
+class DeclaredOrder(msgspec.Struct, frozen=True, omit_defaults=True):
     """One order we want, or wanted. ``qty`` is what should be open now; zero means none."""
 
     role: Role
@@ -104,7 +106,7 @@ class DeclaredOrder(msgspec.Struct, frozen=True):
         return self.standing is Standing.WORKING
 
 
-class Ladder(msgspec.Struct, frozen=True):
+class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
     """A position's declared orders and books, in one state."""
 
     terms: Terms
@@ -233,7 +235,11 @@ def order_id(terms: Terms, order: DeclaredOrder) -> str:
 
 def slot_named(client_order_id: str) -> str:
     """Return the slot that an id of ours names (``take_profit2``), or nothing for any other."""
-    slot = client_order_id[PREFIX_LENGTH:].partition("g")[0]
+    return _slot_of(client_order_id[PREFIX_LENGTH:].partition("g")[0])
+
+
+@lru_cache(maxsize=256)  # ladders have the same few slots
+def _slot_of(slot: str) -> str:
     role = _ROLE.get(slot[:1])
     return f"{role.value}{slot[1:]}" if role is not None and slot[1:].isdigit() else ""
 
@@ -242,7 +248,11 @@ def parse_order_id(terms: Terms, client_order_id: str) -> tuple[Role, int, int] 
     """Return (role, n, generation) of one of this ladder's ids, or None for any other."""
     if not client_order_id.startswith(terms.prefix):
         return None
-    slot = client_order_id[len(terms.prefix) :]
+    return _parsed(client_order_id[len(terms.prefix) :])
+
+
+@lru_cache(maxsize=1_024)
+def _parsed(slot: str) -> tuple[Role, int, int] | None:
     n, _, gen = slot[1:].partition("g")
     role = _ROLE.get(slot[:1])
     if role is None or not n.isdigit() or not gen.isdigit():

@@ -69,8 +69,8 @@ def watch(ladder: Ladder, here: Scene) -> Watch:
     terms = ladder.terms
     if ladder.state is State.CLOSED:
         return Watch()
-    asks = bool(plan(ladder, lower(ladder, here), here))
-    restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here) or asks
+    restless = bool(ladder.flights) or ladder.doubt is not None or differs(ladder, here)
+    restless = restless or bool(plan(ladder, lower(ladder, here), here))
     # What a session's end has suspended is sent again in the next, whose beginning changes nothing.
     restless |= (
         here.capabilities.day_orders and here.quote is not None and not here.quote.in_session

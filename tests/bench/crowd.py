@@ -11,6 +11,7 @@ from controller import app
 from controller.accounts import build_accounts
 from controller.config import parse
 from controller.journal import Journal
+from controller.memory import search_seldom
 from machines.ladder import Ladder, State
 
 BAR_MS = 60_000
@@ -53,6 +54,7 @@ class Crowd:
         fields = MOVING if walk else STILL
         text = ACCOUNT.format(feed=feed)
         text += "".join(POSITION.format(k=k, **fields) for k in range(many))
+        search_seldom()  # as the command does
         config = parse(text, "crowd", folder, {})
         accounts = build_accounts(config)
         self._journal = Journal(config.controller.state)
