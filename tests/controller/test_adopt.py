@@ -9,7 +9,18 @@ from pathlib import Path
 
 from exchanges import sqlite
 from machines.words import SetStop, Side
-from tests.controller.handmade import KEY, by_hand, call, job, long_of, order, resting, rows, shown
+from tests.controller.handmade import (
+    KEY,
+    at_venue,
+    by_hand,
+    call,
+    job,
+    long_of,
+    order,
+    resting,
+    rows,
+    shown,
+)
 
 NAME = "btcusdt-adopted"
 BY_HAND = {
@@ -156,3 +167,31 @@ def test_adopt_when_a_controller_holds_the_state_or_the_venue_then_names_it(tmp_
         assert result.exit_code == 3
         assert "held by another " in result.stderr
         assert str(os.getpid()) in result.stderr
+
+
+def test_adopt_when_a_rung_has_sold_in_part_then_only_what_sells_after_is_counted(
+    tmp_path: Path,
+) -> None:
+    bars = """\
+104000 104000 104000 104000 100
+104000 105000 104000 104000 0.4
+104000 104000 104000 104000 100
+104000 105100 104000 105050 100
+105050 105050 103000 103000 100
+"""
+    path = job(tmp_path, more='fill_share = "0.5"', bars=bars)
+    by_hand(path, [each for each in long_of("0.561") if getattr(each, "price", None) != 103_000])
+    view = at_venue(path, lambda _: None, 2)
+    assert view.net_qty == Decimal("0.46")  # TP1 has sold 0.2 of 0.561
+    assert [line.split()[:5] for line in adopt(path, "--apply")[2:6]] == [
+        ["TP1", "105000", "0.361", "0.361", "keep"],
+        *([f"TP{n}", f"10{n + 4}000", "0.033", "0.033", "keep"] for n in (2, 3, 4)),
+    ]
+    assert call("run", "--config", path, "--quiet").exit_code == 0
+    assert rows(path, NAME) == ["T2", "T5", "S1", "C1"]
+    told = call("history", NAME, "--config", path, "--json").stdout.splitlines()
+    fills = [one for one in map(json.loads, told) if one["kind"] == "fill"]
+    assert [(fill["role"], fill["qty"]) for fill in fills] == [
+        ("take_profit", "0.361"),
+        ("stop_loss", "0.099"),
+    ]
