@@ -346,7 +346,8 @@ class Trigger(enum.StrEnum):
     SCALE_IN_ELAPSED = "scale_in_elapsed"
     """The entry of a scale-in has worked for its whole life."""
     ENTRY_PASSED = "entry_passed"
-    """The stop is at or beyond a working entry's price."""
+    """The stop is at or beyond a working entry's price; or, of a mirror, the primary has left the
+    entry phase."""
     BOOK_DECIDED = "book_decided"
     SCALE_IN_DECIDED = "scale_in_decided"
     STOP_MOVE_DECIDED = "stop_move_decided"
