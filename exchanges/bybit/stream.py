@@ -16,12 +16,13 @@ from typing import cast
 
 import anyio
 import msgspec
-from anyio import CancelScope, from_thread, to_thread
+from anyio import CancelScope, to_thread
 from anyio.lowlevel import EventLoopToken, current_token
 from pybit.unified_trading import WebSocket
 from websocket import WebSocketException
 
 from exchanges.bybit.settings import BybitSettings
+from exchanges.threads import call_soon
 
 TOPICS = ("execution", "order")
 _PING_S, _PONG_S = 20, 10
@@ -195,10 +196,8 @@ class Stream:
         self._call(self._note_open if opened else self._note_frame)
 
     def _call(self, what: Callable[[], None]) -> None:
-        try:
-            from_thread.run_sync(what, token=self._token)
-        except RuntimeError:  # the loop has ended, and nobody is there to be woken
-            return
+        if self._token is not None:
+            call_soon(self._token, what)
 
     # ---------------------------------------------------------------------- called in the loop
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import anyio
 import msgspec
-from anyio import from_thread
 from anyio.lowlevel import EventLoopToken, current_token
 
 from exchanges.secrets import Secret
+from exchanges.threads import call_soon
 from exchanges.zerodha import sdk
 
 LOOK_S = 1.0
@@ -138,10 +138,8 @@ class Stream:
         self._call(lambda: self._ended(str(reason)))
 
     def _call(self, what: Callable[[], None]) -> None:
-        try:
-            from_thread.run_sync(what, token=self._loop)
-        except RuntimeError:  # the loop has ended, and nobody is there to be woken
-            return
+        if self._loop is not None:
+            call_soon(self._loop, what)
 
     # ------------------------------------------------------------------------ called in the loop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
@@ -15,6 +16,11 @@ from machines.words import Side
 from tests.wire.bybit.desk import Asker, now_ms, settings
 from tests.wire.bybit.private import PrivateStream
 from tests.wire.bybit.server import Loopback
+
+# pybit leaves a socket that failed it to the garbage collector, which complains of it.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 
 QUICK = Patience(look_s=0.01, silence_s=30, connect_s=5, back_off_s=(0.01, 0.02))
 BUY = Side.BUY
@@ -45,6 +51,7 @@ def private(venue: Loopback) -> Generator[PrivateStream]:
     stream = PrivateStream(venue.exchange)
     yield stream
     stream.close()
+    gc.collect()  # so that it complains here
 
 
 @asynccontextmanager
