@@ -41,14 +41,14 @@ class _Call(Protocol):
 
 
 class Sdk:
-    """pybit's HTTP session for one key at one place."""
+    """pybit's HTTP session for one key at one place; without a key for what is public."""
 
     __slots__ = ("_http",)
 
-    def __init__(self, url: str, key: Secret, secret: Secret) -> None:
+    def __init__(self, url: str, key: Secret | None, secret: Secret | None) -> None:
         http = HTTP(
-            api_key=key.reveal(),
-            api_secret=secret.reveal(),
+            api_key=None if key is None else key.reveal(),
+            api_secret=None if secret is None else secret.reveal(),
             timeout=TIMEOUT_S,
             recv_window=RECV_WINDOW_MS,
             retry_codes={_NO_CODE},

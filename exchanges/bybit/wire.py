@@ -128,6 +128,12 @@ class TickerRow(Payload, frozen=True):
     ask1_price: Number = None
 
 
+class Candles(Payload, frozen=True):
+    """A symbol's candles, newest first, each a list of texts (§3.14)."""
+
+    rows: list[list[str]] = msgspec.field(name="list")
+
+
 class FeeRow(Payload, frozen=True):
     """A symbol's fee rates on this account (§3.16)."""
 

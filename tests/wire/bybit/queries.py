@@ -133,14 +133,25 @@ class Queries:
 
     def kline(self, query: Query) -> Result:
         _allow(query, "interval", "start", "end")
-        symbol = self._symbols(query)[0]
-        last, minute_ms = plain(self.exchange.last(symbol)), 60_000 * int(query["interval"])
-        first_ms = self.exchange.now_ms() // minute_ms * minute_ms
-        candles = [
-            [str(first_ms - n * minute_ms), last, last, last, last, "1", last]
-            for n in range(int(query.get("limit", "200")))
-        ]
+        symbol, span_ms = self._symbols(query)[0], 60_000 * int(query["interval"])
+        first_ms = self.exchange.now_ms() // span_ms * span_ms
+        starts = [first_ms - n * span_ms for n in range(int(query.get("limit", "200")))]
+        candles = [self._candle(symbol, start_ms, start_ms + span_ms) for start_ms in starts]
         return {"category": "linear", "symbol": symbol, "list": candles}, {}
+
+    def _candle(self, symbol: str, start_ms: int, end_ms: int) -> list[str]:
+        """Sum up a span; one without a price stands where the last one before it ended."""
+        feed = self.exchange.engine.markets[symbol].feed
+        began, ended = feed.closed_by(start_ms - 1), feed.closed_by(end_ms - 1)
+        bars = [feed[n] for n in range(began, ended)]
+        before = feed.close_px(max(0, began - 1))
+        prices = (
+            bars[0].open if bars else before,
+            max((bar.high for bar in bars), default=before),
+            min((bar.low for bar in bars), default=before),
+            bars[-1].close if bars else before,
+        )
+        return [str(start_ms), *map(plain, prices), "1", plain(prices[3])]
 
     def server_time(self, query: Query) -> Result:
         nano = time.time_ns() + self.rules.clock_offset_ms * 1_000_000
