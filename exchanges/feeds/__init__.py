@@ -31,8 +31,8 @@ def load(text: str, symbol: str, instrument: Instrument, base_dir: Path) -> Feed
             return script.read(base_dir / rest, symbol)
         case "live":
             raise BadFeed(
-                f"feed of {symbol}: {text!r}: live prices are not built yet (step 5); "
-                "use a file, random-walk:SEED or script:FILE"
+                f"feed of {symbol}: {text!r}: live prices come as they are made; "
+                "a file, random-walk:SEED or script:FILE can be read beforehand"
             )
         case _:
             return _from_file(text, symbol, base_dir)

@@ -78,6 +78,8 @@ class Feed(msgspec.Struct, frozen=True, eq=False):
     closes: list[int]
     volumes: list[str]
     ticks: Ticks | None = None
+    grows: bool = False
+    """More is added at its end while it is used, and it is known by how it begins."""
 
     @classmethod
     def of(cls, symbol: str, bar_ms: int, bars: Iterable[Bar]) -> Feed:

@@ -282,14 +282,15 @@ def _int(value: sqlite.Value) -> int:
 
 
 def _mark(feed: Feed) -> FeedMark:
+    count = 1 if feed.grows else len(feed)
     digest = hashlib.blake2b(str(feed.bar_ms).encode(), digest_size=16)
     for column in (feed.times, feed.opens, feed.highs, feed.lows, feed.closes):
-        digest.update(_bytes(column))
-    digest.update(",".join(feed.volumes).encode())
+        digest.update(_bytes(column[:count]))
+    digest.update(",".join(feed.volumes[:count]).encode())
     if feed.ticks is not None:
         for column in (feed.ticks.traded_ms, feed.ticks.bids, feed.ticks.asks):
-            digest.update(_bytes(column))
-    return FeedMark(len(feed), feed.times[0], feed.times[-1], digest.hexdigest())
+            digest.update(_bytes(column[:count]))
+    return FeedMark(count, feed.times[0], feed.times[count - 1], digest.hexdigest())
 
 
 def _bytes(column: list[int]) -> bytes:

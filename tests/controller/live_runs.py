@@ -43,7 +43,7 @@ class Street:
 
     def states(self) -> list[str]:
         """Return the states of the ladder in order, from the journal, without repetitions."""
-        (state,) = self.config.parent.glob("*.db")
+        state = self.config.with_suffix(".db")
         records = [each for each in journal.read(state) if each.kind == "transition"]
         return list(dict.fromkeys(str(each.data["to"]) for each in records))
 
