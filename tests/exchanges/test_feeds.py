@@ -345,7 +345,7 @@ def test_load_when_a_walk_is_named_then_its_seed_decides() -> None:
         ("random-walk:", "feed of BTCUSDT: seed '': must be a whole number"),
         ("random-walk:-1", "seed '-1': must be a whole number"),
         ("random-walk:x", "seed 'x': must be a whole number"),
-        ("live:bybit", "feed of BTCUSDT: 'live:bybit': live prices are not built yet"),
+        ("live:bybit", "feed of BTCUSDT: 'live:bybit': live prices come as they are made"),
         ("gone.csv", "gone.csv: there is no such file"),
     ],
 )
