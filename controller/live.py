@@ -74,6 +74,7 @@ class LiveRunner:
         idle = not keeper.open and not keeper.eager(now_ms)
         times = [now_ms + (max(self._poll_ms, IDLE_POLL_MS) if idle else self._poll_ms)]
         times += [at for at in keeper.starts_ms() if at > now_ms]
+        times += [at for at in keeper.cycle_due_ms() if at > now_ms]
         due = [w.at_ms for _, w in keeper.watches if w.at_ms is not None]
         # What was due already has been looked at: the venue is given the time to show it.
         times += [max(at, now_ms + LOOK_AGAIN_MS) for at in due]

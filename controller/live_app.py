@@ -20,6 +20,7 @@ from controller.clock import SystemClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
 from controller.config import Config
 from controller.control import Control
+from controller.cycle import Voice
 from controller.journal import Journal
 from controller.keeper import Keeper
 from controller.kept import is_open
@@ -38,6 +39,7 @@ from controller.owners import hold_accounts
 from controller.rebalancer import Rebalancer
 from controller.recovery import Recovered, Where, recover
 from controller.screen import Screen, complaints
+from controller.strategies import live_cycle
 from controller.supervisor import supervised
 from exchanges import sqlite
 from exchanges.errors import VenueUnavailable
@@ -88,7 +90,13 @@ class Live:
             venue = LateVenue(desk, partial(self._opened, name))
             plans, kept = found[name].plans, found[name].kept
             make = Keeper if config.controller.enhanced_tp_sl else Rebalancer
-            keeper = make(venue, journal, plans, kept, screen.changed, screen.alert)
+            cycle = live_cycle(
+                *(config, settings, desk.symbols, journal),
+                [each.ladder.terms.spec.name for each in kept if is_open(each)],
+                Voice(screen.alert, screen.news),
+                partial(self._square_off, name),
+            )
+            keeper = make(venue, journal, plans, kept, screen.changed, screen.alert, cycle)
             assert settings.poll_ms is not None, "real venues have no bars"
             self.accounts[name] = Account(venue, keeper, wake, settings.poll_ms, anyio.Event())
             self.notes += found[name].notes
@@ -114,6 +122,12 @@ class Live:
         self._on_alert("controller", text, self.clock.boot_ms())
         for account in self.accounts.values():
             account.wake.set()  # nothing is sent before the venue has been read again
+
+    def _square_off(self, name: str, symbol: str, now_ms: int) -> int | None:
+        """Return when a symbol's intraday positions are to be closed today, once that is known."""
+        del now_ms
+        opened = self.accounts[name].opened
+        return None if opened is None else opened.square_off(symbol)
 
     def _opened(self, name: str, opened: Opened) -> None:
         self.accounts[name].opened = opened

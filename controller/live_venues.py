@@ -43,6 +43,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     stream_fault: Callable[[], str] = lambda: ""
     """Says why the stream is not up; empty while it is."""
     warnings: tuple[str, ...] = ()
+    square_off: Callable[[str], int | None] = lambda _: None
+    """When a symbol's intraday positions are to be closed today, before the broker does it."""
     no_prices: Callable[[], str] = lambda: ""
     """Says why there will never be prices; empty where there are."""
     look_over: Callable[[int], Awaitable[list[Finding]]]
@@ -159,6 +161,7 @@ async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
     venue = await ZerodhaVenue.open(settings, desk.secret("key"), token, now_ms)
     opened = Opened(
         venue=venue,
+        square_off=venue.square_off_ms,
         no_prices=lambda: "" if venue.quotes_allowed else NO_QUOTES,
         look_over=lambda poll_ms: look_over(venue, poll_ms, now_ms()),
     )

@@ -14,6 +14,7 @@ import msgspec
 from controller.alerts import log_news
 from controller.config import Config
 from controller.config_accounts import AccountSettings
+from controller.config_live import ZerodhaAccount
 from controller.cycle import Cycle, Voice
 from controller.journal import Journal
 from controller.rules.candles import FedMarket, MarketData
@@ -55,12 +56,15 @@ def live_cycle(
     journal: Journal,
     live: Collection[str],
     voice: Voice,
-    square_off: SquareOff | None,
+    square_off: SquareOff,
 ) -> Cycle:
     """Make the cycle of an account at a real venue, whose candles are of prices as seen."""
     sessions = config.rules.volatility.sessions
     markets = {symbol: MarketData(sessions) for symbol in symbols}
-    return _cycle(config, settings, journal, live, voice, markets, square_off)
+    at = settings.live
+    intraday = isinstance(at, ZerodhaAccount) and at.settings.product.value == Product.MIS.value
+    mine = square_off if intraday else None
+    return _cycle(config, settings, journal, live, voice, markets, mine)
 
 
 def _cycle(
