@@ -285,4 +285,4 @@ _READERS = {trigger: tuple(PREDICATES[name] for name in names) for trigger, name
 
 def evaluate(ladder: Ladder, moment: Moment) -> tuple[bool, ...]:
     """Read the facts that decide ``moment``'s trigger, in the order of `FACTS`."""
-    return tuple(read(ladder, moment) for read in _READERS.get(moment.event.trigger, ()))
+    return tuple([read(ladder, moment) for read in _READERS.get(moment.event.trigger, ())])

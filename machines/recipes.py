@@ -149,10 +149,12 @@ def _share_rungs(ladder: Ladder, _: Moment) -> Ladder:
         ladder = _re_price_rungs(ladder)
     rungs, shares = open_shares(ladder)
     wanted = share_out(ladder.to_share, ladder.entered_qty, shares, ladder.terms.instrument)
-    for rung, qty in zip(rungs, wanted, strict=True):
-        if rung.qty != qty:
-            ladder = with_order(ladder, replace(rung, qty=qty))
-    return ladder
+    sized = {
+        rung.n: replace(rung, qty=qty)
+        for rung, qty in zip(rungs, wanted, strict=True)
+        if rung.qty != qty
+    }
+    return replace(ladder, rungs=tuple([sized.get(rung.n, rung) for rung in ladder.rungs]))
 
 
 def _re_price_rungs(ladder: Ladder) -> Ladder:

@@ -7,7 +7,7 @@ Invariant: the result sums to exactly what is held in whole steps, or to nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -28,8 +28,7 @@ class Share(msgspec.Struct, frozen=True):
 
 def ceil_to(value: Decimal, unit: Decimal) -> Decimal:
     """Round a positive value up to a whole number of units."""
-    units, rest = divmod(value, unit)
-    return (units + 1 if rest else units) * unit
+    return _steps_up(value, unit) * unit
 
 
 def floor_to(value: Decimal, unit: Decimal) -> Decimal:
@@ -39,10 +38,21 @@ def floor_to(value: Decimal, unit: Decimal) -> Decimal:
 
 def min_rung_qty(instrument: Instrument, price: Decimal) -> Decimal:
     """Return the least quantity a rung at ``price`` may hold."""
-    least = max(instrument.step, instrument.min_qty)
-    if instrument.min_notional > ZERO:
-        least = max(least, instrument.min_notional / price)
-    return ceil_to(least, instrument.step)
+    return _least_steps(instrument, (price,))[0] * instrument.step
+
+
+def _least_steps(instrument: Instrument, prices: Iterable[Decimal]) -> list[int]:
+    """Return how many steps a rung must have at least, for each price."""
+    step, notional = instrument.step, instrument.min_notional
+    least = max(1, _steps_up(instrument.min_qty, step))
+    if not notional:
+        return [least for _ in prices]
+    return [max(least, _steps_up(notional, price * step)) for price in prices]
+
+
+def _steps_up(value: Decimal, unit: Decimal) -> int:
+    units, rest = divmod(value, unit)
+    return int(units) + 1 if rest else int(units)
 
 
 def weights(rungs: Sequence[Share], entered: Decimal) -> list[Decimal]:
@@ -70,15 +80,16 @@ def share_out(
     whole = _exact(held)
     wishes = [whole * weight for weight in wanted]
     unit = sum(wanted) * _exact(step)
-    least = [int(min_rung_qty(instrument, rung.price) / step) for rung in rungs]
+    least = _least_steps(instrument, [rung.price for rung in rungs])
     standing = _fold(wishes, unit, least)
     if not standing:
         return [ZERO] * len(rungs)
-    steps = [wishes[k] // unit if k in standing else 0 for k in range(len(rungs))]
+    steps = [wish // unit for wish in wishes]
     spare = int(held // step) - sum(steps)
-    by_fraction = sorted(standing, key=lambda k: (-(wishes[k] % unit), k))
-    for k in by_fraction[:spare]:
-        steps[k] += 1
+    if spare:
+        by_fraction = sorted(standing, key=lambda k: (-(wishes[k] % unit), k))
+        for k in by_fraction[:spare]:
+            steps[k] += 1
     return [count * step for count in steps]
 
 
