@@ -36,8 +36,8 @@ def build_account(settings: AccountSettings, base_dir: Path) -> Account:
 
     *Raises*: BadFeed, InvalidSpec.
     """
-    if settings.live is not None:
-        raise InvalidSpec([f"accounts.{settings.name}: is at a real venue, which has no feed"])
+    if settings.real_time:
+        raise InvalidSpec([f"accounts.{settings.name}: goes by real time, which has no feed"])
     loaded = {
         symbol: feeds.load(text, symbol, settings.instruments[symbol], base_dir)
         for symbol, text in settings.feeds.items()
@@ -70,7 +70,17 @@ def _open_venue(
     *,
     fresh: bool = False,
 ) -> SimulatedVenue | FaultyVenue:
-    simulated = SimulatedSettings(
+    venue = SimulatedVenue.open(
+        simulated_settings(settings), loaded, book, acts=written, fresh=fresh
+    )
+    if settings.faults.rates or settings.faults.script:
+        return FaultyVenue(venue, settings.faults, settings.seed)
+    return venue
+
+
+def simulated_settings(settings: AccountSettings) -> SimulatedSettings:
+    """Return what a simulated account's venue is made of."""
+    return SimulatedSettings(
         account=settings.name,
         instruments=settings.instruments,
         fees=dict.fromkeys(settings.instruments, settings.fees),
@@ -84,10 +94,6 @@ def _open_venue(
         slippage=settings.slippage,
         balance=settings.balance,
     )
-    venue = SimulatedVenue.open(simulated, loaded, book, acts=written, fresh=fresh)
-    if settings.faults.rates or settings.faults.script:
-        return FaultyVenue(venue, settings.faults, settings.seed)
-    return venue
 
 
 def start_px(account: Account, spec: LadderSpec) -> Decimal:

@@ -19,6 +19,7 @@ from controller.alerts import OnAlert, no_alert
 from controller.clock import FeedClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
 from controller.config import AtEnd, Config
+from controller.config_accounts import AccountSettings
 from controller.control import Control
 from controller.cycle import Voice
 from controller.journal import Journal
@@ -131,7 +132,7 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
         opened.callback(config.controller.socket.unlink, missing_ok=True)
         try:
             for name, begun in accounts.items():
-                _check_book(begun, journal, state)
+                check_book(begun.settings, journal, state)
                 account = accounts[name] = with_book(begun, fresh=fresh)
                 opened.callback(account.venue.close)
                 _tell_apart(account, journal, state)
@@ -142,12 +143,12 @@ def run(config: Config, *, quiet: bool = False, fresh: bool = False) -> int:
         return _run(config, accounts, journal, quiet=quiet)
 
 
-def _check_book(begun: Account, journal: Journal, state: Path) -> None:
+def check_book(settings: AccountSettings, journal: Journal, state: Path) -> None:
     """Refuse a state that goes on while its venue's own file is gone: all would seem closed.
 
     *Raises*: InvalidSpec.
     """
-    book, written_ms = begun.settings.book, journal.last_ms(begun.settings.name)
+    book, written_ms = settings.book, journal.last_ms(settings.name)
     if written_ms and not (book.is_file() and book.stat().st_size):
         raise InvalidSpec(
             [f"state {state}: goes on at {stamp(written_ms)}, but venue file {book} is gone or "

@@ -90,7 +90,7 @@ def _ladders(config: Config) -> tuple[Ladder, ...]:
 
 def _health(config: Config, settings: AccountSettings) -> Health:
     name = settings.name
-    if settings.live is None:
+    if not settings.real_time:
         checks = list(_simulated(config, settings))
     else:
         checks = anyio.run(partial(look_over, settings, _books(config, name), config.base_dir))

@@ -114,7 +114,7 @@ def _starts(config: Config, specs: list[LadderSpec]) -> dict[str, Start]:
     found: dict[str, Start] = {}
     for name, settings in config.accounts.items():
         mine = [spec for spec in specs if spec.account == name]
-        if mine and settings.live is not None:
+        if mine and settings.real_time:
             found |= starts(settings, mine, config.base_dir)
         elif mine:
             account = build_account(settings, config.base_dir)

@@ -20,9 +20,9 @@ def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
     config = demo_config() if path is None else load(path)
     if speed is not None:
         config = _paced(config, _read_pace(speed))
-    if any(account.live is not None for account in config.accounts.values()):
+    if any(account.real_time for account in config.accounts.values()):
         if speed is not None:
-            raise InvalidSpec([f"--speed {speed}: real venues keep their own time; leave it out"])
+            raise InvalidSpec([f"--speed {speed}: real time has one speed; leave it out"])
         from controller import live_app
 
         return live_app.run(config, quiet=quiet)

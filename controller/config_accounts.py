@@ -16,8 +16,10 @@ import msgspec
 
 from controller.config_live import (
     BYBIT_POLL_MS,
+    LIVE_FEED,
     ZERODHA_POLL_MS,
     LiveAccount,
+    check_live_prices,
     live_poll_ms,
     read_bybit,
     read_zerodha,
@@ -60,7 +62,9 @@ from machines.words import ZERO, ExitStyle, Fees, Instrument, plain
 # Stands in for a bad figure of an instrument while reading goes on to find the other faults: it
 # divides whatever can be written, so it objects to nothing.
 _ANYTHING = Decimal("0.000000000001")
-_FEEDS = 'a candle file, a tick file, "TICKS+QUOTES", "random-walk:SEED" or "script:FILE"'
+_FEEDS = (
+    'a candle file, a tick file, "TICKS+QUOTES", "random-walk:SEED" "script:FILE" or "live:bybit"'
+)
 _FAULTS = (*(fault.value for fault in Fault), "script")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
@@ -103,8 +107,20 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
     faults: Faults = Faults()
     seed: int = 0
     poll_ms: int | None = 12_000
+    url: str | None = None
+    """Where live prices come from, if not from the venue's own host."""
     live: LiveAccount | None = None
     """What a real venue's account is made of; None for a simulated one."""
+
+    @property
+    def live_fed(self) -> bool:
+        """Tell whether it is simulated on the prices of a live venue."""
+        return any(feed == LIVE_FEED for feed in self.feeds.values())
+
+    @property
+    def real_time(self) -> bool:
+        """Tell whether it goes by real time, not by a feed's."""
+        return self.live is not None or self.live_fed
 
 
 def read_accounts(
@@ -135,7 +151,7 @@ def read_accounts(
     _check_apart(found, tables)
     simulated = {name: settings for name, settings in found.items() if settings.live is None}
     _check_books(simulated, tables, state)
-    _check_speeds(simulated, tables)
+    _check_speeds({n: each for n, each in simulated.items() if not each.live_fed}, tables)
     return found
 
 
@@ -163,14 +179,14 @@ def _read_live(
 
 
 def _check_apart(accounts: Mapping[str, AccountSettings], tables: Mapping[str, Table]) -> None:
-    """Refuse real venues beside feeds: those keep the feeds' time, these their own."""
-    live = [name for name, settings in accounts.items() if settings.live is not None]
+    """Refuse real time beside feeds: those keep their own."""
+    live = [name for name, settings in accounts.items() if settings.real_time]
     for name, settings in accounts.items():
-        if live and settings.live is None and tables[name].sound("venue"):
+        if live and not settings.real_time and tables[name].sound("venue"):
             tables[name].fault(
                 "venue",
-                f"accounts.{live[0]} is at a real venue; a feed and a real venue never share a "
-                "process: run them apart",
+                f"accounts.{live[0]} is at a real venue, or on its prices; such a one and a feed "
+                "never share a process: run them apart",
             )
 
 
@@ -222,9 +238,14 @@ def _read_account(
         faults=_read_faults(table.table("faults")),
         seed=table.read("seed", count, default.seed),
         poll_ms=table.read("poll", poll_ms, default.poll_ms),
+        url=table.maybe("url", text),
     )
     table.close()
     _check_symbols(table)
+    if settings.live_fed:
+        check_live_prices(table, settings.feeds.values(), settings.poll_ms, settings.fill_share)
+    elif settings.url is not None:
+        table.fault("url", f'only live prices come from one: feed = {{ … = "{LIVE_FEED}" }}')
     return settings
 
 
@@ -339,8 +360,10 @@ def _read_feeds(table: Table, base_dir: Path, env: Mapping[str, str]) -> dict[st
 def _read_feed(value: object, base_dir: Path, env: Mapping[str, str]) -> str:
     written = text(value)
     kind, colon, rest = written.partition(":")
+    if written == LIVE_FEED:
+        return written
     if kind == "live" and colon:
-        raise Wrong(f"live prices are not built yet (step 5); allowed today: {_FEEDS}")
+        raise Wrong(f'live prices are Bybit\'s: "{LIVE_FEED}"')
     if kind == "random-walk" and colon:
         if not re.fullmatch(r"[0-9]{1,18}", rest):
             raise Wrong('the seed is a whole number, like "random-walk:7"')

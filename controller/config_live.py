@@ -6,7 +6,8 @@ that no account names. Invariant: a fault never repeats what may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 BYBIT_POLL_MS, ZERODHA_POLL_MS = 12_000, 1_000
 """SPEC §5."""
+LIVE_FEED = "live:bybit"
+"""The feed of a simulated account on Bybit's public prices."""
 _KINDS = ("env", "file", "keyring")
 _NAMED = 'where a secret is, like "env:NAME", "file:PATH" or "keyring:SERVICE/USER"'
 
@@ -136,6 +139,21 @@ def read_zerodha(table: Table, name: str, base_dir: Path, state: Path) -> Zerodh
         ticker=table.read("ticker", flag, False),
         settings=settings,
     )
+
+
+def check_live_prices(
+    table: Table, feeds: Iterable[str], poll_ms: int | None, fill_share: Decimal
+) -> None:
+    """Refuse what a simulated account on live prices cannot have."""
+    if any(feed != LIVE_FEED for feed in feeds):
+        table.fault("feed", "live prices and other feeds never share an account")
+    if poll_ms is None:
+        table.fault("poll", 'live prices have no bars; a duration is expected, like "12s"')
+    for key in ("speed", "acts", "session", "faults"):
+        if key in table:
+            table.fault(key, "live prices go by real time, and nobody else trades on them")
+    if fill_share != 1:
+        table.fault("fill_share", "live prices do not say how much could be had; allowed: 1")
 
 
 def live_poll_ms(value: object) -> int:

@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from controller.alerts import OnAlert
-from controller.app import listen, signals_held, stop_on_signal
+from controller.app import check_book, listen, signals_held, stop_on_signal
 from controller.clock import SystemClock
 from controller.codes import CHECK_FAILED, FINE, INTERNAL
 from controller.config import Config
@@ -267,6 +267,9 @@ def run(config: Config, *, quiet: bool = False) -> int:
             journal = Journal(state)
             opened.callback(journal.close)
             hold_accounts(config.accounts.values(), secrets, opened)
+            for settings in config.accounts.values():
+                if settings.live_fed:
+                    check_book(settings, journal, state)
             opened.callback(config.controller.socket.unlink, missing_ok=True)
             screen = Screen(quiet=quiet)
             live = Live(config, secrets, journal, screen)

@@ -1,4 +1,4 @@
-"""Opens real venues: settings and secrets in, the port out. The only place that names adapters.
+"""Opens venues in real time: settings and secrets in, the port out. Names every adapter.
 
 A venue may be away when the controller starts, and that is an outage like any other: `LateVenue`
 is there from the start and opens at the first read that succeeds. Each adapter is imported when an
@@ -14,10 +14,11 @@ from typing import Protocol
 
 import msgspec
 
+from controller.accounts import simulated_settings
 from controller.clock import Clock
 from controller.config_accounts import AccountSettings
 from controller.config_live import BybitAccount, ZerodhaAccount, fetch
-from exchanges.findings import Finding
+from exchanges.findings import Finding, fine
 from exchanges.secrets import Secret
 from exchanges.venue import Venue
 from machines.errors import InvalidSpec
@@ -93,23 +94,34 @@ def _with_remedy(fault: str) -> str:
 def capabilities_of(settings: AccountSettings) -> Capabilities:
     """Say what a venue can do, before it is asked."""
     live = settings.live
+    if live is None:
+        return simulated_settings(settings).capabilities()
     if isinstance(live, BybitAccount):
         from exchanges.bybit.capabilities import capabilities as bybit
 
         return bybit(live.stop_style)
     from exchanges.zerodha.capabilities import capabilities as zerodha
 
-    assert live is not None, f"{settings.name} is no live account"
     return zerodha(live.settings.product, live.settings.scheme)
 
 
 async def open_venue(desk: Desk) -> Opened:
     """Open an account. *Raises*: InvalidSpec when it must not trade; VenueUnavailable."""
     live = desk.settings.live
+    if live is None:
+        return await _open_paper(desk)
     if isinstance(live, BybitAccount):
         return await _open_bybit(desk, live)
-    assert live is not None, f"{desk.settings.name} is no live account"
     return await _open_zerodha(desk, live)
+
+
+async def _open_paper(desk: Desk) -> Opened:
+    from controller.live_paper import open_paper
+
+    async def look_over(_: int) -> list[Finding]:
+        return [fine("venue", "simulated on Bybit's public prices: no order leaves this machine")]
+
+    return Opened(venue=await open_paper(desk.settings, desk.clock), look_over=look_over)
 
 
 async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:

@@ -6,7 +6,7 @@ that candles are played in; the ticker ends each look. Knows nothing of who trad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -65,6 +65,11 @@ class PublicPrices:
             raise InvalidSpec([f"url: {fault}" for fault in faults])
         sdk = Sdk(where, None, None)
         return cls(Line(sdk, clock.now_ms, BybitPacer(clock, clock.now_ms)), clock.now_ms)
+
+    def resume(self, symbol: str, at_ms: int, seen: Sequence[Decimal]) -> None:
+        """Go on where an earlier process left off: ``seen`` in the minute of its last look."""
+        start_ms = at_ms // MINUTE_MS * MINUTE_MS
+        self._last[symbol] = Candle(start_ms, seen[0], max(seen), min(seen), seen[-1])
 
     async def look(self, symbol: str) -> Seen:
         """Look at one symbol. *Raises*: VenueUnavailable; what was missed is seen the next time."""

@@ -137,7 +137,7 @@ VALUES: list[tuple[str, str, str]] = [
     ('"c.csv"', '"d.csv"', 'job.toml: accounts.paper.feed.BTC = "d.csv": there is no file d.csv'),
     ('"c.csv"', f'"{"d" * 300}"', "a feed is a candle file,"),
     ('"c.csv"', '"."', "is a folder; a feed is a candle file,"),
-    ('"c.csv"', '"live:bybit"', "live prices are not built yet (step 5); allowed today: a candle"),
+    ('"c.csv"', '"live:kite"', 'live prices are Bybit\'s: "live:bybit"'),
     ('feed = { BTC = "c.csv" }', "", "no feed for it; accounts.paper.feed has none"),
     ("{ BTC = { tick", "{ ETH = { tick", 'no such instrument; accounts.paper.instruments has "ETH'),
     ('symbol = "BTC"', 'symbol = "btc"', P + 'symbol = "btc": accounts.paper has neither instr'),

@@ -171,11 +171,6 @@ def test_quantity_when_no_plain_decimal_then_is_refused(number: str) -> None:
     assert "a plain decimal in quotes" in fault or "too long" in fault
 
 
-LATER: list[tuple[str, str]] = [
-    (PLAN.replace('"random-walk:7"', '"live:bybit"'), "step 5"),
-]
-
-
 def test_account_when_nothing_is_reduce_only_there_then_says_how_it_fills() -> None:
     written = (
         '"simulated"\nexits = "per-rung"\nfill_share = "0.5"\nslippage = "0.001"\n'
@@ -194,11 +189,10 @@ def test_session_when_not_written_like_one_then_says_how() -> None:
     assert 'a session is written like "09:15-15:30 Asia/Kolkata"' in fault
 
 
-@pytest.mark.parametrize(("written", "step"), LATER, ids=[str(n) for n in range(len(LATER))])
-def test_value_when_its_feature_is_not_built_then_is_refused(written: str, step: str) -> None:
-    (fault,) = faults(written)
-    assert "not built yet" in fault
-    assert step in fault
+def test_account_when_on_live_prices_then_goes_by_real_time() -> None:
+    account = read(PLAN.replace('"random-walk:7"', '"live:bybit"')).accounts["paper"]
+    assert (account.live_fed, account.real_time) == (True, True)
+    assert not read(PLAN).accounts["paper"].real_time
 
 
 def test_enhanced_switch_when_in_the_environment_then_it_has_the_last_word() -> None:

@@ -65,6 +65,15 @@ async def test_prices_when_a_look_fails_then_the_next_one_tells_what_was_missed(
     assert D(103000) in (await public.look(BTC)).path
 
 
+async def test_prices_when_gone_on_with_then_what_traded_in_between_is_told(
+    venue: Loopback, public: PublicPrices
+) -> None:
+    now_ms = venue.exchange.now_ms()
+    venue.exchange.move(BTC, "103000", "104200")
+    public.resume(BTC, now_ms, [D(104500)])
+    assert D(103000) in (await public.look(BTC)).path
+
+
 async def test_prices_when_asked_then_no_request_is_signed_or_changes_anything(
     public: PublicPrices, venue: Loopback
 ) -> None:
