@@ -256,6 +256,7 @@ SELECT seq, chain, CAST(
 FROM journal ORDER BY seq
 """
 """The columns as `text_of` joins them: SQLite does it in half the time."""
+_TEXT = "\0".join(["%s"] * 10)
 _LAST_VERS = "SELECT stream, max(ver) FROM journal GROUP BY stream"
 
 
@@ -290,7 +291,7 @@ def text_of(row: sqlite.Row) -> bytes:
 
     *Shape*: ``row`` from the account to the state, as `_CHAIN` reads it.
     """
-    return "\0".join(map(str, row)).encode()
+    return (_TEXT % row).encode()
 
 
 def link(chain: bytes, text: bytes) -> bytes:
