@@ -78,6 +78,7 @@ class Decisions:
         self._lines: dict[str, Line] = {}
         self._pressing: set[str] = set()
         """The ladders for which more waits than what is in the background."""
+        self._background = True
         self._drafts: list[Draft] = []
         self._changed: dict[str, Decided] = {}
         """What is to be written with the next append, with `_drafts`."""
@@ -178,9 +179,13 @@ class Decisions:
             else:
                 self._happen(decision, Happening.REFUSED, ladder, now_ms, Reason.CONDITION_GONE)
 
+    def begin_round(self) -> None:
+        """Let what is in the background wait for this whole round if anything else waits now."""
+        self._background = not self._pressing
+
     def _levels(self, *, cycle: bool) -> tuple[Priority, ...]:
         """Return whose turn it is: what is in the background waits until nothing else does."""
-        if not self._pressing:
+        if self._background and not self._pressing:
             return (Priority.BACKGROUND,)
         return PRESSING if cycle else (Priority.IMMEDIATE,)
 

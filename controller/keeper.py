@@ -150,6 +150,7 @@ class Keeper:
             self._follow(now_ms)
             return False
         work = Work(snapshot, now_ms)
+        self.decisions.begin_round()
         for kept in [k for k in self.open if not k.parked]:
             self._look(kept, work)
         self._look_back(work)

@@ -29,6 +29,9 @@ class Tracker:
         found = (msgspec.json.decode(row.state, type=Decision) for row in done)
         self._tracked: dict[str, dict[str, Decision]] = {}
         """By ladder, then by id."""
+        self._due: dict[str, int] = {}
+        """By ladder, when the next of them is to be looked up; none after its close is known."""
+        self._closed: set[str] = set()
         for decision in found:
             self.follow(decision)
 
@@ -36,6 +39,7 @@ class Tracker:
         """Begin to follow a decision that has ended, if it booked something."""
         if _is_open(decision):
             self._tracked.setdefault(decision.order.ladder, {})[decision.id] = decision
+            self._note_due(decision.order.ladder)
 
     @property
     def ladders(self) -> list[str]:
@@ -44,14 +48,18 @@ class Tracker:
 
     def due_ms(self) -> list[int]:
         """Return when effects are to be looked up."""
-        every = (one for mine in self._tracked.values() for one in mine.values())
-        return [at_ms for one in every for _, at_ms in _times(one)]
+        return [min(self._due.values())] if self._due else []
 
     def look(self, ladder: Ladder, quote: Quote | None, now_ms: int) -> Iterator[Decision]:
         """Yield the decisions of a ladder that have learnt an effect now."""
         name = ladder.terms.spec.name
         if quote is None or name not in self._tracked:
             return
+        closes = ladder.state is State.CLOSED and name not in self._closed
+        if not closes and now_ms < self._due.get(name, now_ms + 1):
+            return
+        if closes:
+            self._closed.add(name)
         for decision in list(self._tracked[name].values()):
             due = [after for after, at_ms in _times(decision) if at_ms <= now_ms]
             if ladder.state is State.CLOSED and AT_CLOSE not in _known(decision):
@@ -68,6 +76,16 @@ class Tracker:
             del mine[decision.id]
         if not mine:
             del self._tracked[decision.order.ladder]
+            self._closed.discard(decision.order.ladder)
+        self._note_due(decision.order.ladder)
+
+    def _note_due(self, name: str) -> None:
+        mine = self._tracked.get(name, {}).values()
+        due_ms = min((at_ms for one in mine for _, at_ms in _times(one)), default=None)
+        if due_ms is None:
+            self._due.pop(name, None)
+        else:
+            self._due[name] = due_ms
 
 
 def _is_open(decision: Decision) -> bool:
