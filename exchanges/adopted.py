@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from exchanges.venue import Venue
 from machines.words import (
+    ZERO,
     Alias,
     AmendOrder,
     Capabilities,
@@ -24,6 +25,7 @@ from machines.words import (
     Key,
     Mutation,
     Order,
+    OrderStatus,
     Outcome,
     SetStop,
     Snapshot,
@@ -40,6 +42,8 @@ class AdoptedVenue:
         self._by_ours: dict[str, Alias] = {}
         self._views: dict[Key, tuple[View, View]] = {}
         """The last view of a key as the venue showed it, and renamed."""
+        self._last: dict[str, Order] = {}
+        """Orders whose end is not shown, by our names, as they were shown last."""
         self.adopt(aliases)
 
     def adopt(self, aliases: Iterable[Alias]) -> None:
@@ -82,8 +86,25 @@ class AdoptedVenue:
     def _renamed(self, view: View) -> View:
         before = self._views.get(view.key)
         if before is None or before[0] is not view:
-            before = self._views[view.key] = view, renamed(view, self._by_theirs)
+            before = self._views[view.key] = view, self._ended(renamed(view, self._by_theirs))
         return before[1]
+
+    def _ended(self, view: View) -> View:
+        """Show the end of orders that are gone without a word: filled, or else cancelled.
+
+        A snapshot holds every live order, so one that it does not hold has ended.
+        """
+        shown = {order.client_order_id: order for order in view.orders}
+        more: list[Order] = []
+        for name, alias in self._by_ours.items():
+            if alias.order is None or alias.key != view.key:
+                continue
+            if name in shown:
+                self._last[name] = shown[name]
+                continue
+            last = self._last.get(name, replace(alias.order, client_order_id=name))
+            more.append(_gone(last, view))
+        return replace(view, orders=(*more, *view.orders)) if more else view
 
     def as_shown(self, view: View) -> View:
         """Return what the venue itself showed, by its own names."""
@@ -139,3 +160,12 @@ def _fill(fill: Fill, by_theirs: Mapping[str, Alias]) -> Fill | None:
     if alias is None:
         return fill
     return None if fill.fill_id in alias.fills else replace(fill, client_order_id=alias.ours)
+
+
+def _gone(last: Order, view: View) -> Order:
+    """Return an order as it ended, by its fills; what they leave over, a person has cancelled."""
+    fills = (fill.qty for fill in view.fills if fill.client_order_id == last.client_order_id)
+    filled = sum(fills, ZERO)
+    if filled >= last.qty:
+        return replace(last, filled_qty=filled, qty=filled, status=OrderStatus.FILLED)
+    return replace(last, filled_qty=filled, status=OrderStatus.CANCELLED, by_person=True)

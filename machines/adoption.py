@@ -30,6 +30,7 @@ from machines.sharing import share_out
 from machines.spec import EntrySpec, LadderSpec, Price
 from machines.terms import Terms
 from machines.words import (
+    NAMELESS,
     ZERO,
     Alias,
     Direction,
@@ -349,7 +350,14 @@ def _aliased(ladder: Ladder, view: View, roles: _Roles) -> Ladder:
             order.client_order_id,
             order.filled_qty,
             tuple(f.fill_id for f in view.fills if f.client_order_id == order.client_order_id),
+            _as_ours(order) if order.client_order_id.startswith(NAMELESS) else None,
+            view.key,
         )
         for declared, order in pairs
     )
     return replace(ladder, terms=replace(ladder.terms, adopted=aliases))
+
+
+def _as_ours(order: Order) -> Order:
+    """Return an order as it is from its adoption on."""
+    return replace(order, qty=order.leaves_qty, filled_qty=ZERO)

@@ -122,6 +122,10 @@ class Leg(msgspec.Struct, frozen=True):
     price: Decimal
 
 
+NAMELESS = "@"
+"""Leads what a venue's adapter calls an order that was placed without a client order id."""
+
+
 class Order(msgspec.Struct, frozen=True):
     """An order as the venue shows it.
 
@@ -162,11 +166,14 @@ class Alias(msgspec.Struct, frozen=True):
 
     ours: str
     theirs: str
-    """The client order id that it was placed with."""
+    """The client order id that it was placed with, or what its venue makes of having none."""
     filled_qty: Decimal = ZERO
     """Filled before it became ours."""
     fills: tuple[str, ...] = ()
     """The ids of those fills, as far as they were still shown."""
+    order: Order | None = None
+    """As it was adopted, where its venue does not show its end: it has no name of its own."""
+    key: Key | None = None
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -174,7 +181,7 @@ class Fill(msgspec.Struct, frozen=True):
 
     fill_id: str
     client_order_id: str
-    """Empty for the position's own stop and for orders that are not ours."""
+    """Empty for the position's own stop, and where the venue does not say whose it is."""
     side: Side
     price: Decimal
     qty: Decimal

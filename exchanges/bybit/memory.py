@@ -16,7 +16,7 @@ from exchanges.bybit import cut, parse
 from exchanges.bybit.cut import Execution, Held, Mode
 from exchanges.bybit.wire import ExecutionRow, OrderRow
 from machines.errors import RungkeeperError
-from machines.words import ZERO, Key, Mutation, Order, PlaceOrder, SetStop, View
+from machines.words import NAMELESS, ZERO, Key, Mutation, Order, PlaceOrder, SetStop, View
 
 SHOWN_WITHIN_MS = 5_000
 """What was accepted and is not shown by then is not waited for. Source: venues/bybit.md §7.1."""
@@ -140,8 +140,9 @@ class Memory:
             if isinstance(sent.mutation, PlaceOrder):
                 (owed if sent.sure else asked)[name] = key.symbol
         for execution in self._since:
-            if execution.fill.client_order_id:
-                owed[execution.fill.client_order_id] = execution.key.symbol
+            name = execution.fill.client_order_id
+            if name and not name.startswith(NAMELESS):  # others' are not waited for
+                owed[name] = execution.key.symbol
         return Missing(_without(owed, shown), _without(asked, shown | owed.keys()))
 
     # ------------------------------------------------------------------------------- judging

@@ -27,6 +27,7 @@ from exchanges.bybit.wire import (
 )
 from machines.errors import RungkeeperError
 from machines.words import (
+    NAMELESS,
     ZERO,
     Fees,
     Fill,
@@ -150,6 +151,11 @@ def belongs_to_position(row: OrderRow) -> bool:
     return not row.order_link_id and row.stop_order_type in _POSITION_STOPS
 
 
+def name_of(row: OrderRow | ExecutionRow) -> str:
+    """Name an order by what it was placed with, else by what the venue calls it."""
+    return row.order_link_id or f"{NAMELESS}{row.order_id}"
+
+
 def order(row: OrderRow) -> Order:
     """Read an order. *Raises*: Misread."""
     name = f"order {row.order_link_id or row.order_id}"
@@ -160,7 +166,7 @@ def order(row: OrderRow) -> Order:
     kind = _order_type(row, name)
     stop = kind in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
     return Order(
-        client_order_id=row.order_link_id,
+        client_order_id=name_of(row),
         venue_order_id=row.order_id,
         side=_one(_SIDES, row.side, f"{name}: side"),
         type=kind,
@@ -217,16 +223,17 @@ def fill(row: ExecutionRow) -> Fill:
     if px is None or not qty:
         raise Misread(f"{name}: {row.exec_qty!r} at {row.exec_price!r} is no fill")
     own_stop = "StopLoss" in (row.stop_order_type, row.create_type.removeprefix("CreateBy"))
+    own_stop = own_stop and not row.order_link_id
     return Fill(
         fill_id=row.exec_id,
-        client_order_id=row.order_link_id,
+        client_order_id="" if own_stop else name_of(row),
         side=_one(_SIDES, row.side, f"{name}: side"),
         price=px,
         qty=qty,
         fee=_fee(row, px * qty, name),
         liquidity=Liquidity.MAKER if row.is_maker else Liquidity.TAKER,
         at_ms=fill_time(row),
-        by_position_stop=own_stop and not row.order_link_id,
+        by_position_stop=own_stop,
     )
 
 

@@ -98,9 +98,9 @@ class Reader:
         missing = memory.missing(shown.values())
         shown |= {row.order_id: row for row in memory.find(await self._look_up(missing))}
         rows = list(shown.values())
-        ours = {row.order_link_id: row for row in rows if row.order_link_id}
+        by_name = {parse.name_of(row): row for row in rows}
         now_ms = self._now_ms()
-        memory.judge(ours, held, now_ms, patient=patient)
+        memory.judge(by_name, held, now_ms, patient=patient)
         return memory.take(rows, held, since_ms, now_ms), answers.quotes
 
     async def _ask(self) -> _Answers:

@@ -17,6 +17,7 @@ import msgspec
 from exchanges.bybit.classify import Op
 from exchanges.bybit.parse import INDEX
 from machines.words import (
+    NAMELESS,
     AmendOrder,
     CancelOrder,
     Key,
@@ -170,7 +171,7 @@ def _item(mutation: Mutation) -> Item:
         case AmendOrder():
             return _amend(mutation)
         case CancelOrder(key, client_order_id):
-            return {"symbol": key.symbol, "orderLinkId": client_order_id}
+            return {"symbol": key.symbol, **_named(client_order_id)}
         case SetStop(key, trigger_px):
             return {
                 "symbol": key.symbol,
@@ -215,10 +216,17 @@ def _place(order: PlaceOrder) -> Item:
     return item
 
 
+def _named(client_order_id: str) -> Item:
+    """Say which order is meant: one without a name of its own by the venue's id."""
+    if client_order_id.startswith(NAMELESS):
+        return {"orderId": client_order_id.removeprefix(NAMELESS)}
+    return {"orderLinkId": client_order_id}
+
+
 def _amend(order: AmendOrder) -> Item:
     item: Item = {
         "symbol": order.key.symbol,
-        "orderLinkId": order.client_order_id,
+        **_named(order.client_order_id),
         "qty": plain(order.qty),
     }
     if order.price is not None:
