@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from controller.codes import FINE
 from controller.ending import finish, last_words
+from controller.redacting import hide_secrets
 
 _EPILOG = """\b
 Exit codes:
@@ -353,4 +354,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a mark that cannot be shown is no error
+    hide_secrets()
     get_command(app)(prog_name="rungkeeper")

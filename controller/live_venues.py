@@ -18,8 +18,9 @@ from controller.accounts import simulated_settings
 from controller.clock import Clock
 from controller.config_accounts import AccountSettings
 from controller.config_live import BybitAccount, ZerodhaAccount, fetch
+from exchanges.errors import VenueUnavailable
 from exchanges.findings import Finding, fine
-from exchanges.secrets import Secret
+from exchanges.secrets import Secret, redact
 from exchanges.venue import Venue
 from machines.errors import InvalidSpec
 from machines.words import Capabilities, Fees, Instrument, Key, Mutation, Outcome, Snapshot
@@ -232,15 +233,20 @@ class LateVenue:
 
         *Raises*: VenueUnavailable; InvalidSpec when the account must not trade.
         """
-        if self._venue is None:
-            opened = await open_venue(self._desk)
-            self._venue = opened.venue
-            self._on_open(opened)
-        return await self._venue.snapshot(since_ms)
+        try:
+            if self._venue is None:
+                opened = await open_venue(self._desk)
+                self._venue = opened.venue
+                self._on_open(opened)
+            return await self._venue.snapshot(since_ms)
+        except VenueUnavailable as error:
+            error.args = (redact(str(error)),)
+            raise
 
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
-        """Send mutations and return one outcome for each."""
-        return await self._there.send(mutations)
+        """Send mutations and return one outcome for each; what it says is a server's words."""
+        outcomes = await self._there.send(mutations)
+        return [msgspec.structs.replace(each, text=redact(each.text)) for each in outcomes]
 
     @property
     def _there(self) -> Closing:

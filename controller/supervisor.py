@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from controller.journal import JournalError
 from exchanges.errors import VenueFileError
+from exchanges.secrets import redact
 
 
 @contextmanager
@@ -23,4 +24,5 @@ def supervised(report: Callable[[str], None]) -> Generator[None]:
         raise
     except Exception as error:  # noqa: BLE001 (the supervisor: whatever it is, the others go on)
         where = traceback.extract_tb(error.__traceback__)[-1]
-        report(f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
+        told = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        report(redact(told))  # it goes to the journal, too

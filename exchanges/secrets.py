@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 import stat
+from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from hmac import compare_digest
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
+from urllib.parse import quote
 
 from machines.errors import InvalidSpec
 
 HIDDEN = "***"
+SHORTEST = 4
+"""Characters: what is shorter would be found in any text."""
 _LONGEST = 64 * 1024
 """Bytes of a secret's file; an RSA key has about two thousand."""
 _KINDS = 'a secret is named, not written: "env:NAME", "file:PATH" or "keyring:SERVICE/USER"'
@@ -25,7 +30,7 @@ _known: set[str] = set()
 
 
 class Secret:
-    """A value that shows itself as ``***``; a log's filter knows it (``known``)."""
+    """A value that shows itself as ``***``, and that ``redact`` finds in any text."""
 
     __slots__ = ("_value",)
 
@@ -64,9 +69,19 @@ def hide(value: object) -> str:
     raise NotImplementedError(f"{type(value).__name__} cannot be encoded")
 
 
-def known() -> frozenset[str]:
-    """Return every value that must appear in no line, for the filter that runs last."""
-    return frozenset(_known)
+def redact(text: str) -> str:
+    """Put ``***`` wherever a secret stands in a text, plain or as an address or a header has it."""
+    for value in sorted(_known, key=len, reverse=True):
+        if len(value) >= SHORTEST:
+            for shape in _shapes(value):
+                text = text.replace(shape, HIDDEN)
+    return text
+
+
+@cache
+def _shapes(value: str) -> tuple[str, ...]:
+    encoded = b64encode(value.encode()).decode().rstrip("=")
+    return tuple(dict.fromkeys((value, quote(value, safe=""), encoded)))
 
 
 def secret_from(reference: str, folder: Path, env: Mapping[str, str], where: str) -> Secret:
