@@ -55,6 +55,8 @@ class Figure(msgspec.Struct):
     note: str = ""
     most: float | None = None
     most_times: float | None = None
+    busy: float | None = None
+    """Processor seconds, where ``seconds`` is what passed on the wall."""
 
     def missed(self, baseline: float) -> bool:
         """Tell whether the aim is missed."""
@@ -70,6 +72,15 @@ def best(times: int, act: Callable[[], object], clock: Callable[[], float]) -> f
         act()
         taken.append(clock() - start)
     return min(taken)
+
+
+def waited(times: int, act: Callable[[], object]) -> tuple[float, float]:
+    """Return the least time on the wall, and the least of all processors, children included."""
+
+    def worked() -> float:
+        return sum(os.times()[:4])
+
+    return best(times, act, time.perf_counter), best(times, act, worked)
 
 
 def each(count: int, act: Callable[[], object]) -> float:
@@ -160,7 +171,7 @@ def draft(n: int, state: bytes | None = None) -> Draft:
 def journals() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         book = Journal(Path(folder) / "one.db")
-        single = best(3, lambda: [book.append([draft(n)]) for n in range(500)], time.perf_counter)
+        single, one = waited(3, lambda: [book.append([draft(n)]) for n in range(500)])
         book.close()
         many = Journal(Path(folder) / "many.db")
         tasks, appends = 256, 40
@@ -174,13 +185,13 @@ def journals() -> list[Figure]:
                 for k in range(tasks):
                     group.start_soon(appender, writer, k)
 
-        rate = best(3, lambda: anyio.run(grouped), time.perf_counter) / (tasks * appends)
+        rate, busy = (s / (tasks * appends) for s in waited(5, lambda: anyio.run(grouped)))
         many.close()
+    said = f"{1 / rate:,.0f}/s"
     return [
-        Figure("journal append, single (wall)", single / 500),
-        Figure("journal append, grouped, 256 tasks (wall)", rate, "≥ 50,000/s",
-               f"{1 / rate:,.0f}/s", most=1 / 50_000),
-    ]  # fmt: skip
+        Figure("journal append, single", single / 500, busy=one / 500),
+        Figure("journal append, grouped, 256 tasks", rate, "≥ 50,000/s", said, 2e-5, busy=busy),
+    ]
 
 
 def recoveries() -> list[Figure]:
@@ -203,9 +214,10 @@ def recoveries() -> list[Figure]:
                 assert found["paper"].kept
                 journal.close()
 
-            seconds = best(3, recover, time.perf_counter)
+            seconds, busy = waited(2, recover)
             aim = "" if most is None else f"≤ {most} s"
-            found.append(Figure(f"recovery of {name} records (wall)", seconds, aim, most=most))
+            what = f"recovery of {name} records"
+            found.append(Figure(what, seconds, aim, most=most, busy=busy))
             path.unlink()
     return found
 
@@ -238,13 +250,13 @@ def commands() -> list[Figure]:
                 file.unlink()
             run("run", "--quiet", "--config", str(config))
 
-        whole = best(7, job_once, time.perf_counter)
+        whole, busy = waited(5, job_once)
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         peak = f"{43_200 / whole:,.0f} candles/s, largest process {children:.0f} MB"
-        told = best(5, lambda: run("--help"), time.perf_counter)
+        told, at_work = waited(5, lambda: run("--help"))
     return [
-        Figure("the reference job, whole process (wall)", whole, "≤ 0.66 s", peak, most=0.66),
-        Figure("`--help` (wall)", told, "≤ 150 ms", most=0.15),
+        Figure("the reference job, whole process", whole, "≤ 0.66 s", peak, 0.66, busy=busy),
+        Figure("`--help`", told, "≤ 150 ms", most=0.15, busy=at_work),
     ]
 
 
@@ -304,16 +316,19 @@ def page(figures: list[Figure], baseline: float) -> str:
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Python "
         f"{platform.python_version()}, {platform.system()} {platform.machine()}, {packages}.",
         f"Machine: {machine()}; other work ran beside it (load {os.getloadavg()[1]:.1f}).",
-        "Baseline: a bare `transitions` trigger. Best of a few runs, processor time unless it says",
-        "wall. Files lie in memory where the system has such a folder, except for the journal's.",
+        "Baseline: a bare `transitions` trigger. Best of a few runs. What is aimed at is processor",
+        "time, or where something was *taken* the time on the wall. Files lie in memory where the",
+        "system has such a folder, except for the journal's.",
         "",
-        "| what | took | × baseline | aim | |",
-        "| --- | ---: | ---: | --- | --- |",
+        "| what | taken | processor | × baseline | aim | |",
+        "| --- | ---: | ---: | ---: | --- | --- |",
     ]
     for one in figures:
         ratio = one.seconds / baseline
         aim = f"**missed**: {one.aim}" if one.missed(baseline) else one.aim
-        lines.append(f"| {one.name} | {shown(one.seconds)} | {ratio:,.3g} | {aim} | {one.note} |")
+        busy = shown(one.seconds if one.busy is None else one.busy)
+        took = "" if one.busy is None else shown(one.seconds)
+        lines.append(f"| {one.name} | {took} | {busy} | {ratio:,.3g} | {aim} | {one.note} |")
     return "\n".join(lines) + "\n" + CAUSES
 
 
