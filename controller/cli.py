@@ -82,6 +82,9 @@ def run(
         typer.Option(metavar="N|max", help="Simulated seconds per real second."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="Log each strategy cycle too, on stderr.")
+    ] = False,
 ) -> None:
     """Run the controller; without a configuration, a demonstration.
 
@@ -91,7 +94,7 @@ def run(
     def work() -> int:
         from controller import cmd_run
 
-        return cmd_run.run(config, speed, quiet=quiet)
+        return cmd_run.run(config, speed, quiet=quiet, log=log)
 
     finish(work)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from controller import app
+from controller.alerts import listen
 from controller.config import Config, load
 from controller.config_values import Wrong
 from controller.config_values import speed as read_speed
@@ -15,8 +16,10 @@ from controller.demo import demo_config
 from machines.errors import InvalidSpec
 
 
-def run(path: Path | None, speed: str | None, *, quiet: bool) -> int:
+def run(path: Path | None, speed: str | None, *, quiet: bool, log: bool = False) -> int:
     """Run until the feed ends or a signal comes; return the exit code."""
+    if log:
+        listen()
     config = demo_config() if path is None else load(path)
     if speed is not None:
         config = _paced(config, _read_pace(speed))

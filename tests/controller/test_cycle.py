@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -277,3 +279,17 @@ def test_booking_when_it_is_over_then_its_effect_is_looked_up_at_its_times_and_a
         "close": (1750, 2500),
     }
     assert desk.keeper.cycle.tracker.ladders == []
+
+
+def test_run_when_asked_to_log_then_each_cycle_is_a_line_on_stderr(tmp_path: Path) -> None:
+    write_bars(tmp_path, ["1800"] * 4)
+    (tmp_path / "job.toml").write_text(SHARES + plan("kotak").replace("BTCUSDT", "KOTAKBANK"))
+    command = [sys.executable, "-m", "controller", "run", "--config", tmp_path / "job.toml"]
+    loud = subprocess.run(
+        [*command, "--quiet", "--log"], capture_output=True, text=True, check=True
+    )
+    assert "  paper  managing 1 positions, exits 0, decisions 0 (0 immediate)" in loud.stderr
+    (tmp_path / "s.db").unlink()
+    (tmp_path / "s.venue.db").unlink()
+    calm = subprocess.run([*command, "--quiet"], capture_output=True, text=True, check=True)
+    assert calm.stderr == ""
