@@ -35,6 +35,8 @@ entries = [ {{ price = "1490", qty = "100" }} ]
 stop = "1470"
 targets = ["1515", "1530", "1545", "1560"]
 """
+CUT_OFF_MS = (4 * 60 + 50) * 60_000
+"""From the quarter past ten at which the loopback day begins to five past three."""
 WHOLE = [(5, 1470), (5, 1470), (5, 1470), (85, 1470)]
 
 
@@ -131,6 +133,24 @@ def test_run_when_the_token_dies_then_what_is_decided_waits_for_a_login(street: 
         run.send_signal(signal.SIGTERM)
     assert run.returncode == FINE
     assert (street.stops(), street.held) == ([], 0)
+
+
+@pytest.mark.prove
+def test_run_when_the_broker_would_soon_close_positions_then_it_does_so_first(
+    tmp_path: Path,
+) -> None:
+    venue = infy()
+    venue.clock.jump(CUT_OFF_MS - 6_000)
+    with serve(venue):
+        street = Kite(tmp_path, venue)
+        street.ahead_ms += CUT_OFF_MS - 6_000
+        with running(street, signal.SIGTERM) as run:
+            street.until(lambda: len(venue.broker.tickets) == 1)
+            venue.move("1490")
+            street.until(lambda: street.stops() == WHOLE)
+            told(run, "C1 flat_and_clear")
+        assert (street.stops(), street.held) == ([], 0)
+        assert venue.clock.now_ms() >= FRIDAY_10_15 + CUT_OFF_MS
 
 
 def test_run_when_the_account_is_at_zerodha_then_neither_pybit_nor_twisted_is_loaded(
