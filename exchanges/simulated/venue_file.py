@@ -270,10 +270,8 @@ def _hold(path: Path) -> int | None:
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    """Return the size of a file; 0 where there is none. A folder has no size that means anything."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _int(value: sqlite.Value) -> int:
