@@ -270,7 +270,7 @@ def _hold(path: Path) -> int | None:
 
 
 def _size(path: Path) -> int:
-    """Return the size of a file; 0 where there is none. A folder has no size that means anything."""
+    """Return the size of a file, 0 where there is none; a folder has none that means anything."""
     return path.stat().st_size if path.is_file() else 0
 
 
