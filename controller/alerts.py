@@ -40,4 +40,6 @@ def log_alert(name: str, text: str, at_ms: int) -> None:
 
 
 def _stamp(at_ms: int) -> str:
+    if not at_ms:  # before any market or clock was looked at
+        return "at the start"
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

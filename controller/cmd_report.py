@@ -18,6 +18,7 @@ import typer
 from controller.demo import state_file
 from controller.journal import read_decisions
 from controller.render import short
+from controller.tracking import AT_CLOSE
 from machines.decision import Decision
 from machines.words import ZERO, plain
 
@@ -135,11 +136,15 @@ def as_line(decision: Decision) -> str:
     if filled:
         words.append(f"{short(filled)} @ {short(decision.filled_cost / filled)}")
     words.append(f"by {order.by}")
-    words += [f"{e.after} later {short(e.gain)}" for e in decision.effects]
+    words += [f"{_when(e.after)} {short(e.gain)}" for e in decision.effects]
     return "  ".join(words)
 
 
 def _counted(total: Sum) -> str:
     parts = [f"{getattr(total, word)} {word}" for word in _ENDINGS if getattr(total, word)]
-    gains = "".join(f", {after} later {short(gain)}" for after, gain in total.gains.items())
+    gains = "".join(f", {_when(after)} {short(gain)}" for after, gain in total.gains.items())
     return f"{total.decisions} decisions: {', '.join(parts)}{gains}"
+
+
+def _when(after: str) -> str:
+    return "at the close" if after == AT_CLOSE else f"{after} later"

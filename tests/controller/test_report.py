@@ -109,3 +109,18 @@ def test_report_when_read_by_a_person_then_is_a_line_each(job: Path) -> None:
 def test_status_when_a_decision_waits_then_counts_it(job: Path) -> None:
     rows = json.loads(call("status", "--json", "--config", job).stdout)
     assert {row["name"]: row["decisions_waiting"] for row in rows} == {"a": 1, "b": 0}
+
+
+def test_report_when_a_booked_position_has_closed_then_says_what_it_was_worth_then(
+    tmp_path: Path,
+) -> None:
+    write_bars(tmp_path, ["100000", "100000", "101000"])
+    desk = Stepped(HELD + plan("a"), tmp_path)
+    desk.decide("a", Kind.BOOK, id="half", fraction="0.5")
+    desk.poll()
+    desk.decide("a", Kind.EXIT, id="out")
+    desk.poll()
+    desk.close()
+    (tmp_path / "job.toml").write_text(HELD + plan("a"))
+    lines = call("report", "a", "--config", tmp_path / "job.toml").stdout.splitlines()
+    assert lines[0].endswith("by person  at the close -500")
