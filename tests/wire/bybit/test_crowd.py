@@ -53,6 +53,8 @@ def assert_sound(crowd: Crowd) -> None:
         assert {fill.fill_id for fill in book.fills} <= {
             name.partition("-")[2] for name in ladder.seen_fills
         }
+    # The entries carry the stop: it is there from the first fill, whatever the line does.
+    assert {ladder.unprotected_ms for ladder in crowd.ladders.values()} == {0}
     grid = ("invalid: Bybit", "too_small: Bybit")
     assert [text for text in crowd.refusals if text.startswith(grid)] == []
 
