@@ -74,7 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What plans, and adopted ladders, have where nothing else is said."""
     rules: RuleSettings = RuleSettings()
     rules_on: bool = False
-    """There is a ``[rules]`` table: without one no rule looks after anything."""
+    """The configuration asks for rules: else none looks after anything."""
     base_dir: Path
     source: str = ""
 
@@ -102,7 +102,8 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
     defaults = top.table("ladder")
     base = read_ladder(defaults, LADDER_DEFAULTS, rules.names)
     defaults.close(dict.fromkeys(_POSITION_FIELDS, "[[positions]]"))
-    positions = read_positions(top.list_of_tables("positions"), base, accounts, rules.names)
+    plans = top.list_of_tables("positions")
+    positions = read_positions(plans, base, accounts, rules.names)
     top.close({**dict.fromkeys(_POSITION_FIELDS, "[[positions]]")})
     if faults.found:
         raise InvalidSpec(faults.found)
@@ -112,7 +113,7 @@ def parse(written: str, source: str, base_dir: Path, env: Mapping[str, str]) -> 
         positions=positions,
         ladder=base,
         rules=rules,
-        rules_on="rules" in top,
+        rules_on="rules" in top or any(table.raw.get("rules") for table in (defaults, *plans)),
         base_dir=base_dir,
         source=source,
     )

@@ -331,6 +331,17 @@ def test_rules_when_switched_off_then_are_read() -> None:
     assert 'did you mean "TRAILING_STOP"?' in fault
 
 
+@pytest.mark.parametrize(
+    ("asked", "on"),
+    [
+        ("", False), ("rules = true", True), ("rules = false", False), ("rules = []", False),
+        ('rules = ["FULL_EXIT"]', True), ("\n[rules]", True), ("\n[ladder]\nrules = true", True),
+    ],
+)  # fmt: skip
+def test_rules_when_nobody_asks_for_them_then_none_runs(asked: str, on: bool) -> None:
+    assert read(PLAN + asked).rules_on is on
+
+
 FILES: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: None, "there is no such file"),
     (lambda path: path.mkdir(), "this is a folder"),
