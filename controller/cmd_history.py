@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
@@ -19,12 +20,13 @@ from controller import journal
 from controller.config_values import meant
 from controller.demo import state_file
 from controller.journal import Record
+from machines.decision import Standing
 from machines.errors import InvalidSpec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_NAMES = 20
 _NAME_WIDTH = 10  # of most; a longer one shifts its line
-_LABEL_WIDTH = 7  # "outcome"
+_LABEL_WIDTH = 7  # "outcome"; a decision shifts its line
 
 
 def history(name: str | None, config: Path | None, *, as_json: bool) -> int:
@@ -87,6 +89,8 @@ def as_line(record: Record) -> str:
         case "outcome":
             ended = ": ".join(_words(data, "outcome", "reason", "text"))
             label, text = "outcome", f"{mutation(data)}: {ended}"
+        case "decision":
+            label, text = "decision", _decision(data)
         case "alert":
             label, text = "alert", " ".join(_words(data, "row", "text"))
         case kind:
@@ -110,6 +114,20 @@ def _transition(data: Mapping[str, object]) -> str:
 def _fill(data: Mapping[str, object]) -> str:
     parts = [_which(data), *_words(data, "side", "qty"), "@", *_words(data, "price")]
     return " ".join(parts) + f"   fee {data.get('fee', '0')} {data.get('liquidity', '')}".rstrip()
+
+
+def _decision(data: Mapping[str, object]) -> str:
+    """Say what is decided and by whom; at first also why, at last what came of it."""
+    what = [str(data.get("state", "")), *_words(data, "decision")]
+    fraction = data.get("fraction")
+    what += [] if fraction is None else [f"{(100 * Decimal(str(fraction))).normalize():f}%"]
+    what += [*_words(data, "qty", "price"), "by", *_words(data, "by")]
+    ended = _words(data, "why")
+    if data.get("filled"):
+        ended.insert(0, f"{data['filled']} @ {data['px']}")
+    text = " ".join(what) + (f": {', '.join(ended)}" if ended else "")
+    asked = data.get("state") == Standing.QUEUED and data.get("reason")
+    return f"{text}   ({data['reason']})" if asked else text
 
 
 def mutation(data: Mapping[str, object]) -> str:

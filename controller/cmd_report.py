@@ -143,7 +143,8 @@ def as_line(decision: Decision) -> str:
 def _counted(total: Sum) -> str:
     parts = [f"{getattr(total, word)} {word}" for word in _ENDINGS if getattr(total, word)]
     gains = "".join(f", {_when(after)} {short(gain)}" for after, gain in total.gains.items())
-    return f"{total.decisions} decisions: {', '.join(parts)}{gains}"
+    noun = "decision" if total.decisions == 1 else "decisions"
+    return f"{total.decisions} {noun}: {', '.join(parts)}{gains}"
 
 
 def _when(after: str) -> str:

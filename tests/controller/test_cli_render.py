@@ -115,6 +115,9 @@ T2 = {"row": "T2", "trigger": "rung_hit", "from": "FULLY_FILLED", "to": "TP1_HIT
 EXIT = {"op": "place", "role": "exit", "type": "market", "qty": "0.1"}
 
 
+BOOK = {"decision": "book", "by": "TIER", "reason": "booking 50%: sell 50"}
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
@@ -136,10 +139,24 @@ EXIT = {"op": "place", "role": "exit", "type": "market", "qty": "0.1"}
             record("outcome", **STOP, outcome="refused", reason="behind_market", text="too late"),
             "outcome  stop 0.045 @ 104129.1: refused: behind_market: too late",
         ),
+        (
+            record("decision", **BOOK, state="QUEUED", fraction="0.50"),
+            "decision  QUEUED book 50% by TIER   (booking 50%: sell 50)",
+        ),
+        (
+            record("decision", **BOOK, state="DONE", fraction="0.50", px="104", filled="50"),
+            "decision  DONE book 50% by TIER: 50 @ 104",
+        ),
+        (
+            record("decision", decision="move_stop", by="person", reason="", state="REFUSED",
+                   price="99", why="behind_market"),
+            "decision  REFUSED move_stop 99 by person: behind_market",
+        ),
         (record("alert", row="S2", text="a rung was refused"), "alert    S2 a rung was refused"),
         (record("funding", amount="1.2", n=3), "funding  amount=1.2  n=3"),
     ],
-    ids=["transition", "reason", "same state", "intent", "outcome", "alert", "unknown"],
+    ids=["transition", "reason", "same state", "intent", "outcome", "queued", "done", "refused",
+         "alert", "unknown"],
 )  # fmt: skip
 def test_history_when_a_record_is_shown_then_reads_as_a_sentence(
     shown: Record, expected: str
