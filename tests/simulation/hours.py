@@ -21,6 +21,7 @@ from controller.accounts import build_accounts
 from controller.config import parse
 from controller.journal import Journal, Record
 from exchanges.simulated import SimulatedVenue
+from exchanges.simulated.state import Book
 from machines.ladder import Ladder, State
 from machines.words import ZERO, Direction, Mutation, Outcome
 
@@ -51,6 +52,9 @@ class Watched(SimulatedVenue):
     """A venue that looks at every position after every request and every move."""
 
     looks: int = 0
+    known: int = 0
+    at_work: tuple[Book, ...] = ()
+    """Of the known books those that hold something or have an order; the others never will."""
 
     def apply(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -65,9 +69,10 @@ class Watched(SimulatedVenue):
 
     def look(self) -> None:
         self.looks += 1
-        for book in self.state.books:
-            if not book.net_qty and not book.live:
-                continue
+        books = (*self.at_work, *self.state.books[self.known :])
+        self.known = len(self.state.books)
+        self.at_work = tuple(book for book in books if book.net_qty or book.live)
+        for book in self.at_work:
             side = Direction(book.key.slot.partition("-")[0])
             held = book.net_qty * side.entry_side.sign
             assert held >= ZERO, f"{book.key.slot} holds {held}: it has turned over"
