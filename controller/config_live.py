@@ -67,8 +67,16 @@ class ZerodhaAccount(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     ticker: bool
     """Listen to Kite's order updates: this loads Twisted."""
+    stream_url: str | None
     settings: ZerodhaSettings
     """Without symbols: those are the plans'."""
+
+    @property
+    def streams(self) -> bool:
+        """Tell whether there is a stream to listen to; see `BybitAccount.streams`."""
+        from exchanges.zerodha.settings import ROOT
+
+        return self.ticker and (self.settings.url == ROOT or self.stream_url is not None)
 
 
 LiveAccount = BybitAccount | ZerodhaAccount
@@ -137,8 +145,18 @@ def read_zerodha(table: Table, name: str, base_dir: Path, state: Path) -> Zerodh
         secret=_reference(table, "secret"),
         access_token=_reference(table, "access_token"),
         ticker=table.read("ticker", flag, False),
+        stream_url=_ticker_url(table),
         settings=settings,
     )
+
+
+def _ticker_url(table: Table) -> str | None:
+    from exchanges.zerodha.settings import stream_fault
+
+    url = table.maybe("stream_url", text)
+    fault = "" if url is None else stream_fault(url)
+    _note(table, "stream_url", [fault] if fault else [])
+    return url
 
 
 def check_live_prices(

@@ -6,6 +6,7 @@ Joins what the venue says of itself with what the plans and the journal say of i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from controller.config_accounts import AccountSettings
 from controller.live_look import desk_of, opened
 from controller.live_plans import plan_faults
 from controller.live_venues import Desk, Opened
+from controller.owners import AccountBusy, hold_accounts
 from exchanges.errors import VenueUnavailable
 from exchanges.findings import Finding, fault, fine, warning
 from exchanges.venue import Venue
@@ -54,7 +56,7 @@ async def look_over(settings: AccountSettings, books: Books, folder: Path) -> li
     try:
         async with opened(desk) as account:
             took = fine("reachable", f"opened in {desk.clock.now_ms() - began_ms} ms")
-            return [took, *await _findings(desk, account, books)]
+            return [took, *_owner(desk), *await _findings(desk, account, books)]
     except VenueUnavailable as error:
         return [fault("reachable", str(error))]
     except InvalidSpec as error:
@@ -71,6 +73,15 @@ async def _findings(desk: Desk, account: Opened, books: Books) -> list[Finding]:
         *_plans(books, account.venue, snapshot),
         *_strangers(books, snapshot),
     ]
+
+
+def _owner(desk: Desk) -> Iterator[Finding]:
+    """Say whether a controller runs it now; nobody else does when it could be had."""
+    try:
+        with ExitStack() as held:
+            hold_accounts([desk.settings], desk.secrets, held)
+    except AccountBusy as error:
+        yield warning("owner", str(error), "if it is not of this configuration, end it first")
 
 
 def _stream(account: Opened) -> Finding:
@@ -121,9 +132,10 @@ def _strangers(books: Books, snapshot: Snapshot) -> Iterator[Finding]:
 def _in_view(books: Books, view: View) -> Iterator[Finding]:
     symbol = view.key.symbol
     ours = {each.terms.prefix for each in books.ladders}
+    adopted = {alias.theirs for each in books.ladders for alias in each.terms.adopted}
     for order in view.orders:
         name = order.client_order_id
-        if not order.status.live or name[:PREFIX_LENGTH] in ours:
+        if not order.status.live or name in adopted or name[:PREFIX_LENGTH] in ours:
             continue
         shown = f"{symbol}: {order.side.value} {plain(order.leaves_qty)}, order "
         if slot_named(name):

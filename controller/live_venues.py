@@ -178,9 +178,9 @@ async def _open_zerodha(desk: Desk, live: ZerodhaAccount) -> Opened:
         no_prices=lambda: "" if venue.quotes_allowed else NO_QUOTES,
         look_over=lambda poll_ms: look_over(venue, poll_ms, now_ms()),
     )
-    if not live.ticker:
+    if not live.streams:
         return opened
-    stream = Stream(desk.secret("key"), token, None, desk.wake, now_ms)
+    stream = Stream(desk.secret("key"), token, live.stream_url, desk.wake, now_ms)
 
     def fault() -> str:
         up = stream.health.state is StreamState.UP

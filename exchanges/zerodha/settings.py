@@ -80,3 +80,18 @@ def url_fault(url: str) -> str:
     if parts.scheme == "https" and host in _HOSTS and port in (None, 443):
         return ""
     return f"must be {ROOT} or on this machine (http://127.0.0.1:PORT)"
+
+
+def stream_fault(url: str) -> str:
+    """Say why order updates may not be listened to at ``url``; empty when they may.
+
+    It carries the token: this machine only, as Kite's own address needs no configuration.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"is no address: {error}"
+    if parts.scheme == "ws" and host in _LOOPBACK and port is not None and not parts.query:
+        return ""
+    return "must be on this machine (ws://127.0.0.1:PORT), or left out for Kite's own"

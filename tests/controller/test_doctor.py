@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +17,9 @@ from controller import live_look
 from controller.cli import app
 from controller.clock import SystemClock
 from controller.codes import CHECK_FAILED, FINE, WRONG_INPUT
+from controller.config import parse
+from controller.live_venues import fetch_secrets
+from controller.owners import hold_accounts
 from machines.words import Side
 from tests.controller.test_live_bad_input import ENV, KITE, token
 from tests.controller.test_live_run import CONFIG
@@ -145,6 +150,17 @@ def test_bybit_when_something_is_wrong_then_it_is_named(
     told = examined(tmp_path, of_bybit(bybit), code)
     found = [each for each in told[check] if text in each[1]]
     assert [each[0] for each in found] == [verdict], told
+
+
+def test_bybit_when_a_controller_runs_it_then_says_which(bybit: Loopback, tmp_path: Path) -> None:
+    config = parse(of_bybit(bybit), "job.toml", tmp_path, ENV)
+    secrets = fetch_secrets(config.accounts.values(), tmp_path, ENV)
+    with ExitStack() as held:
+        hold_accounts(config.accounts.values(), secrets, held)
+        told = examined(tmp_path, of_bybit(bybit), FINE)
+    ((verdict, text),) = told["owner"]
+    assert verdict == "warning"
+    assert f"owned by another controller (process {os.getpid()}, this one)" in text
 
 
 def test_bybit_when_an_order_is_of_another_journal_then_trading_is_not_safe(

@@ -237,3 +237,14 @@ def test_bybit_when_the_url_is_of_another_environment_then_it_is_named(tmp_path:
     done = run(tmp_path, text)
     assert "is not mainnet: that is api.bybit.com" in done.stderr
     assert done.exit_code == WRONG_INPUT
+
+
+def test_zerodha_when_the_ticker_is_elsewhere_then_it_is_named(kite: Venue, tmp_path: Path) -> None:
+    token(tmp_path)
+    text = KITE.format(url=kite.url).replace(
+        "[accounts.kite]", '[accounts.kite]\nticker = true\nstream_url = "wss://ws.example.com"'
+    )
+    done = run(tmp_path, text)
+    assert "accounts.kite.stream_url" in done.stderr
+    assert "must be on this machine" in done.stderr
+    assert (done.exit_code, kite.log) == (WRONG_INPUT, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Generator
 from decimal import Decimal
@@ -12,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from controller.codes import FINE
-from tests.controller.live_runs import ROOT, Street, alerted, loaded, running, started, told
+from tests.controller.live_runs import (
+    PATIENCE_S,
+    ROOT,
+    Street,
+    alerted,
+    loaded,
+    running,
+    started,
+    told,
+)
+from tests.wire.common_ws import WebSocketServer
 from tests.wire.zerodha.rig import SYMBOL, infy
 from tests.wire.zerodha.server import FRIDAY_10_15, KEY, TOKEN, Venue, serve
 from tests.wire.zerodha.watch import Watch
@@ -133,6 +144,31 @@ def test_run_when_the_token_dies_then_what_is_decided_waits_for_a_login(street: 
         run.send_signal(signal.SIGTERM)
     assert run.returncode == FINE
     assert (street.stops(), street.held) == ([], 0)
+
+
+def test_run_when_the_ticker_is_wanted_then_it_is_listened_to_and_twisted_is_loaded(
+    street: Kite,
+) -> None:
+    opened = threading.Event()
+    line = WebSocketServer(lambda _connection, _text: None, lambda _: opened.set())
+    ticker = f'[accounts.kite]\nticker = true\nstream_url = "ws://127.0.0.1:{line.port}"'
+    text = street.config.read_text()
+    street.config.write_text(text.replace("[accounts.kite]", ticker))
+    try:
+        with started(street) as run:
+            assert opened.wait(PATIENCE_S)
+            street.until(lambda: len(street.venue.broker.tickets) == 1)
+            assert loaded(run) == "kiteconnect twisted"
+    finally:
+        line.close()
+
+
+def test_run_when_the_ticker_would_be_kites_own_then_the_loopback_has_none(street: Kite) -> None:
+    text = street.config.read_text()
+    street.config.write_text(text.replace("[accounts.kite]", "[accounts.kite]\nticker = true"))
+    with started(street) as run:
+        street.until(lambda: len(street.venue.broker.tickets) == 1)
+        assert loaded(run) == "kiteconnect"
 
 
 @pytest.mark.prove
