@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from controller import journal
 from controller.cli import app
 from controller.rules.settings import NAMES
+from machines.ladder import State
 from tests.simulation import week
 from tests.simulation.test_killed import child, finish, ledger
 
@@ -30,9 +31,8 @@ def test_week_when_lived_then_every_rule_is_heard_often_and_each_decision_ends_o
     lived = week.live(path)
     week.check(lived.records, lived.decisions)
     assert [rule for rule in NAMES if lived.fired[rule] < FIRES] == []
-    kept = [each for keeper in lived.keepers.values() for each in keeper.kept.values()]
-    assert len(kept) == LADDERS
-    assert [each.parked for each in kept if each.parked] == []
+    assert [each.parked for each in lived.kept.values() if each.parked] == []
+    check_mirrors(lived)
     assert [one.id for one in lived.decisions if not one.ended] == []
     assert [str(r.data["text"]) for r in lived.records if r.kind == "alert"] == []
     told = cast(
@@ -44,6 +44,18 @@ def test_week_when_lived_then_every_rule_is_heard_often_and_each_decision_ends_o
     )
 
 
+def check_mirrors(lived: week.Lived) -> None:
+    """Each mirrored ladder has one at the other account, which is where it is, at half."""
+    ladders = {name: each.ladder for name, each in lived.kept.items()}
+    mirrors = {name for name in ladders if week.MIRROR in name}
+    assert len(ladders) == LADDERS + len(mirrors)
+    assert len(mirrors) == LADDERS // 4
+    for name in mirrors:
+        primary, mirror = ladders[name.removesuffix(week.MIRROR)], ladders[name]
+        assert (mirror.state is State.CLOSED) == (primary.state is State.CLOSED)
+        assert abs(mirror.held - primary.held / 2) <= primary.held / 20
+
+
 @pytest.mark.prove
 @pytest.mark.parametrize("engine", ["busy", "failed_read"])
 def test_week_when_venues_are_away_then_nothing_decided_is_lost_or_done_twice(
@@ -52,8 +64,7 @@ def test_week_when_venues_are_away_then_nothing_decided_is_lost_or_done_twice(
     lived = week.live(week.write(tmp_path, shared_data, LADDERS, engine=engine))
     week.check(lived.records, lived.decisions)
     assert [one.id for one in lived.decisions if not one.ended] == []
-    kept = [each for keeper in lived.keepers.values() for each in keeper.kept.values()]
-    assert [each.parked for each in kept if each.parked] == []
+    assert [each.parked for each in lived.kept.values() if each.parked] == []
 
 
 @pytest.mark.prove

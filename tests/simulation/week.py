@@ -1,8 +1,8 @@
 """A week of recorded prices, a hundred ladders, and thresholds so near that every rule fires often.
 
-Shares are kept per rung and carried overnight; the perpetual is pooled, long and short. Each
-account is watched at every request and every move of its market (`hours.Watched`); the controller's
-own invariants are on. A mirror's account has its place beside these two.
+Shares are kept per rung and carried overnight; the perpetual is pooled, long and short, and
+mirrored at half. Each account is watched at every request and every move of its market
+(`hours.Watched`); the controller's own invariants are on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from controller.accounts import build_accounts
 from controller.config import load
 from controller.journal import Journal, Record
 from controller.keeper import Keeper
+from controller.kept import Kept
 from exchanges.simulated import FaultyVenue, SimulatedVenue
 from machines.decision import ENDED, Decision, Kind, Standing
 from tests.simulation.hours import Watched
@@ -48,14 +49,7 @@ balance = "100000000"
 [accounts.nse.feed]
 {feeds}
 {instruments}
-[accounts.crypto]
-venue = "simulated"
-slots = "per-ladder"
-fees = {{ maker = "0.0002", taker = "0.00055" }}
-balance = "100000000"
-feed = {{ BTCUSDT = "BTCUSDT.csv" }}
-instruments.BTCUSDT = {{ tick = "0.1", step = "0.001", min_qty = "0.001", min_notional = "5" }}
-[rules.PARTIAL_PROFIT_BOOKING_50]
+{pooled}[rules.PARTIAL_PROFIT_BOOKING_50]
 profit = "0.5%"
 age = "30m"
 [rules.PARTIAL_PROFIT_BOOKING_75]
@@ -83,6 +77,17 @@ max_age = "150m"
 [ladder]
 be_gap = "0%"
 when_busy = "queue"
+"""
+POOLED = """[accounts.{name}]
+venue = "simulated"
+slots = "per-ladder"
+fees = {{ maker = "0.0002", taker = "0.00055" }}
+balance = "100000000"
+feed = {{ BTCUSDT = "BTCUSDT.csv" }}
+instruments.BTCUSDT = {{ tick = "0.1", step = "0.001", min_qty = "0.001", min_notional = "5" }}
+"""
+MIRROR = "@second"
+MIRRORED = """mirrors = [ { account = "second", ratio = "0.5" } ]
 """
 INSTRUMENT = """[accounts.nse.instruments.{symbol}]
 tick = "0.05"
@@ -139,6 +144,7 @@ def write(folder: Path, data: Path, ladders: int, sessions: int = 5, engine: str
     text = HEAD.format(
         feeds="\n".join(f'{symbol} = "{symbol}.csv"' for symbol in SHARES),
         instruments="".join(INSTRUMENT.format(symbol=symbol) for symbol in SHARES),
+        pooled="".join(POOLED.format(name=name) for name in ("crypto", "second")),
     )
     if engine:
         for account, (away, idle) in AWAY.items():
@@ -166,9 +172,9 @@ def plans(ladders: int, days: tuple[str, ...], nights: tuple[str, ...]) -> Itera
         on = nights if perpetual else days
         day = on[turn % len(on)]
         hour = turn * 5 % 22 if perpetual else 4 + turn % 4
-        qty = ("0.020", "0.040") if perpetual else (str(int(SHARES[symbol]) // 3), SHARES[symbol])
+        qty = ("0.200", "0.400") if perpetual else (str(int(SHARES[symbol]) // 3), SHARES[symbol])
         far = [1.6, 2.4, 3.2, 4.0] if turn % 3 else [0.8, 1.4, 2.0, 2.6]
-        yield PLAN.format(
+        plan = PLAN.format(
             name=f"{side}-{symbol.lower()[:5]}-{turn:02}",
             account="crypto" if perpetual else "nse",
             symbol=symbol,
@@ -181,6 +187,7 @@ def plans(ladders: int, days: tuple[str, ...], nights: tuple[str, ...]) -> Itera
             rules=CHOSEN[turn % len(CHOSEN)],
             at=f"{day}T{hour:02}:{turn * 7 % 60 // 5 * 5:02}:00Z",
         )
+        yield plan + MIRRORED if perpetual else plan
 
 
 def watched(venue: SimulatedVenue | FaultyVenue) -> Watched:
@@ -200,9 +207,15 @@ class Lived(msgspec.Struct, frozen=True):
     looks: int
 
     @property
+    def kept(self) -> dict[str, Kept]:
+        """Return every ladder by name."""
+        return {name: k for keeper in self.keepers.values() for name, k in keeper.kept.items()}
+
+    @property
     def fired(self) -> Counter[str]:
-        """Count the decisions that were taken, by rule."""
-        return Counter(one.order.by for one in self.decisions if one.sent_ms is not None)
+        """Count the decisions that were taken, by rule; a mirror's only follow them."""
+        taken = (one.order for one in self.decisions if one.sent_ms is not None)
+        return Counter(order.by for order in taken if MIRROR not in order.ladder)
 
     @property
     def endings(self) -> Counter[str]:
