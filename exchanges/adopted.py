@@ -27,6 +27,7 @@ from machines.words import (
     Order,
     OrderStatus,
     Outcome,
+    PlaceOrder,
     SetStop,
     Snapshot,
     View,
@@ -86,8 +87,16 @@ class AdoptedVenue:
     def _renamed(self, view: View) -> View:
         before = self._views.get(view.key)
         if before is None or before[0] is not view:
+            for order in view.orders:
+                self._forget(order.client_order_id)
             before = self._views[view.key] = view, self._ended(renamed(view, self._by_theirs))
         return before[1]
+
+    def _forget(self, ours: str) -> None:
+        """Rename an order no more once another one goes by our name for it."""
+        alias = self._by_ours.pop(ours, None)
+        if alias is not None:
+            del self._by_theirs[alias.theirs]
 
     def _ended(self, view: View) -> View:
         """Show the end of orders that are gone without a word: filled, or else cancelled.
@@ -120,6 +129,9 @@ class AdoptedVenue:
             return mutation
         alias = self._by_ours.get(mutation.client_order_id)
         if alias is None:
+            return mutation
+        if isinstance(mutation, PlaceOrder):
+            self._forget(alias.ours)  # it is long gone: this is a new one, by our own name
             return mutation
         if isinstance(mutation, AmendOrder):
             mutation = replace(mutation, qty=mutation.qty + alias.filled_qty)
