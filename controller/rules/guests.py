@@ -2,14 +2,16 @@
 
 A function ``module:function`` of the configuration's folder takes a `PositionView` and returns a
 `Proposal` or None. One that raises, returns something else, or takes longer than 50 ms is told of
-by name; after three failures in a row it is asked no more until a restart. What one does while it
-runs cannot be undone: it runs in this process, so it is trusted as the configuration is.
+by name; after three failures in a row it is asked no more until a restart, and one that does not
+return within two seconds at once. What one does while it runs cannot be undone: it runs in this
+process, so it is trusted as the configuration is.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -22,6 +24,8 @@ from controller.rules.views import PositionView
 from controller.supervisor import supervised
 
 SLOWEST_NS = 50_000_000
+LONGEST_S = 2.0
+"""Nobody waits longer for a rule: stops are kept by the same loop."""
 MOST_FAILURES = 3
 """In a row; then a rule is asked no more. *Source*: DESIGN law 8, a retry always ends."""
 _LONGEST_TOLD = 200
@@ -64,25 +68,36 @@ class Guest:
         # A rule that fails is told of when it begins to, not at every position and cycle.
         told = f"rule {self.name}: {view.name}: {wrong}" if self._failures == 1 else ""
         if self.is_off:
-            told = f"rule {self.name}: {MOST_FAILURES} failures in a row, it is off: {wrong}"
+            many = f"{MOST_FAILURES} failures in a row, " if self._failures == MOST_FAILURES else ""
+            told = f"rule {self.name}: {many}it is off: {wrong}"
         return Answer(proposal, told)
 
     def _called(self, view: PositionView) -> tuple[Proposal | None, str]:
         failed: list[str] = []
-        said: object = None
+        answers: list[object] = []
         began = self._timer()
-        try:
-            with supervised(failed.append):
-                said = self._function(view)
-        except SystemExit:
-            failed.append("asked the controller to end")
+        # A thread of its own, as a loop without an end can be left behind only there.
+        call = threading.Thread(target=self._call, args=(view, answers, failed), daemon=True)
+        call.start()
+        call.join(LONGEST_S)
+        if not answers and not failed:
+            self._failures = MOST_FAILURES  # and this one: off at once
+            return None, f"did not return within {LONGEST_S:g} s"
         took = self._timer() - began
         if failed:
             return None, " ".join(failed[0].split())[:_LONGEST_TOLD]
+        said = answers[0]
         if said is not None and not isinstance(said, Proposal):
             return None, f"returned {type(said).__name__}: a Proposal or None is expected"
         slow = f"took {took // 1_000_000} ms: at most {SLOWEST_NS // 1_000_000} are expected"
         return said, slow if took > SLOWEST_NS else ""
+
+    def _call(self, view: PositionView, answers: list[object], failed: list[str]) -> None:
+        try:
+            with supervised(failed.append):
+                answers.append(self._function(view))
+        except SystemExit:
+            failed.append("asked the controller to end")
 
 
 def load(

@@ -1,5 +1,6 @@
 """Rules of the user's own: one that misbehaves is told of by name, and the others go on."""
 
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -7,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 
+from controller.rules import guests
 from controller.rules.engine import Engine
 from controller.rules.guests import MOST_FAILURES
 from controller.rules.settings import BOOK_75, RuleSettings, UserRule
@@ -121,6 +123,23 @@ def test_rule_when_slower_than_fifty_ms_then_is_told_of_and_in_the_end_off(tmp_p
     ]
     # What it said late is as true as what it said in time.
     assert [len(one.proposals) for one in done] == [1] * 7 + [0] * 2
+
+
+def test_rule_when_it_never_returns_then_is_off_at_once_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "LONGEST_S", 0.01)
+    write(tmp_path, "import threading\nend = threading.Event()\n"
+                    "def hangs(view):\n    end.wait()\n"
+                    "def good(view):\n    return book(Decimal('0.1'), 'a tenth')\n")  # fmt: skip
+    engine = Engine(rules_in(tmp_path, "hangs", "good"), tmp_path, lambda: 0)
+    done = [engine.evaluate(view_at("1")) for _ in range(2)]
+    sys.modules["rungkeeper_user_rules.mine"].end.set()
+    assert [[one.rule for one in each.proposals] for each in done] == [["good"], ["good"]]
+    assert [each.alerts for each in done] == [
+        ("rule hangs: it is off: did not return within 0.01 s",),
+        (),
+    ]
 
 
 @pytest.mark.parametrize(
