@@ -11,7 +11,7 @@ import msgspec
 
 from controller.journal import Draft
 from machines.core import Advance, Taken
-from machines.decision import TAG, Decision, Kind
+from machines.decision import TAG, Decision, Kind, Standing
 from machines.dispatch import Flight
 from machines.grammar import Row
 from machines.ladder import Ladder, State, parse_order_id
@@ -143,10 +143,10 @@ def adoption_draft(ladder: Ladder, now_ms: int) -> Draft:
     data: dict[str, object] = {
         "decision": "adopt",
         "by": "person",
-        "symbol": spec.symbol,
-        "side": spec.side.value,
-        "state": ladder.state.value,
-        "held": plain(ladder.held),
+        "state": Standing.DONE.value,
+        "qty": plain(ladder.held),
+        "price": plain(ladder.avg_px),
+        "into": ladder.state.value,
         "orders": {alias.ours: alias.theirs for alias in ladder.terms.adopted},
     }
     state = msgspec.json.encode(ladder)

@@ -71,6 +71,8 @@ def test_adopt_when_applied_then_the_next_run_keeps_the_ladder_to_its_end(tmp_pa
     assert adopt(path, "--apply")[-1] == "adopted: kept from the next `rungkeeper run` on"
     assert resting(shown(path)) == BY_HAND
     assert call("run", "--config", path, "--quiet").exit_code == 0
+    told = call("history", NAME, "--config", path).stdout.splitlines()
+    assert told[0].endswith(f"{NAME}  decision  DONE adopt 0.66 104000 by person")
     # The entry fills, TP1 and TP2 are hit, the stop at break-even closes what is left.
     assert rows(path, NAME) == ["E3", "T2", "T5", "T3", "S1", "C1"]
     view = shown(path)
