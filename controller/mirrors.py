@@ -35,6 +35,8 @@ LATE_MS = 15_000
 DRIFT_PART = Decimal("0.05")
 DRIFT_MS = 60_000
 """SPEC §8: a drift of 5 % for 60 s is alerted, once."""
+_DRIFT = "drift of"
+"""How the alert begins."""
 _TAKEN = (Standing.EXECUTING, Standing.DONE)
 _OVER = (State.CLOSING, State.CLOSED, State.HALTED)
 """A halted one waits for a person: it is told nothing."""
@@ -100,8 +102,9 @@ class Follower:
         self._offered: set[str] = set()
         """Mirrors that have been opened, refused, or found too small in this run."""
         self._off_since_ms: dict[str, int] = {}
-        self._told: set[str] = set()
-        """Mirrors whose running drift a person has heard of."""
+        told = journal.find("alert", _DRIFT)
+        self._told = {each.position for each in told if each.account == self._account}
+        """Mirrors whose running drift a person has heard of, in this run or before."""
         for primary in primaries:
             primary.cycle.listeners.append(self._hear)
             # What a crash kept from being handed on; the journal knows what was.
@@ -252,7 +255,7 @@ class Follower:
         if now_ms - since_ms >= DRIFT_MS and name not in self._told:
             self._told.add(name)
             held, target = plain(found.held), plain(found.target)
-            text = f"drift of {found.part * 100:.1f} %: holds {held}, the target is {target}"
+            text = f"{_DRIFT} {found.part * 100:.1f} %: holds {held}, the target is {target}"
             self._alert(led, text, now_ms)
 
     def _alert(self, led: Led, text: str, now_ms: int) -> None:

@@ -235,6 +235,25 @@ def test_mirror_when_the_controller_dies_before_it_hands_on_then_does_so_after(
     assert done.standing is Standing.DONE
 
 
+def test_drift_when_a_person_has_heard_of_it_then_not_again_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    twins = entered(tmp_path)
+    twins.lines["second"].away = True
+    twins.decide(Kind.BOOK, fraction="0.5")
+    twins.step(3)
+    twins.restart()
+    twins.step(3)
+    assert len([alert for alert in twins.alerts if "drift" in alert]) == 1
+    twins.lines["second"].away = False
+    twins.step(2)
+    assert twins.held == (D("3.300"), D("1.650"))
+    twins.lines["second"].away = True
+    twins.decide(Kind.BOOK, fraction="0.5")
+    twins.step(3)  # another one
+    assert len([alert for alert in twins.alerts if "drift" in alert]) == 2
+
+
 def test_mirror_when_its_venue_is_away_at_the_opening_then_opens_only_while_the_primary_enters(
     tmp_path: Path,
 ) -> None:
