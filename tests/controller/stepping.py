@@ -39,7 +39,6 @@ side = "long"
 entries = [ { price = "market", qty = "1" } ]
 stop = "-10%"
 targets = ["60%", "70%", "80%", "90%"]
-rules = true
 """
 """A plan that is filled at once, and leaves the market room."""
 

@@ -38,7 +38,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         write_bars(tmp_path, ["1800", *closes])
         held = plan("kotak").replace("BTCUSDT", "KOTAKBANK").replace('"1"', f'"{qty}"')
         chosen = "[" + ", ".join(f'"{each}"' for each in rules) + "]"
-        text = SHARES + more + held.replace("rules = true", f"rules = {chosen}")
+        text = SHARES + more + held + f"rules = {chosen}\n"
         begun.append(Stepped(text if "[rules" in more else text + "[rules]\n", tmp_path))
         return begun[-1]
 
@@ -145,7 +145,7 @@ def test_square_off_when_the_time_has_come_then_all_is_sold_whatever_the_plan_sa
     bars = ["1800 1801 1799 1800 1000"] * 75
     (tmp_path / "bars").write_text("\n".join(["start 2025-01-01T03:45:00Z bar 5m", *bars]) + "\n")
     held = plan("kotak").replace("BTCUSDT", "KOTAKBANK").replace('"1"', '"100"')
-    desk = Stepped(INTRADAY + held.replace("rules = true", "rules = false") + rules, tmp_path)
+    desk = Stepped(INTRADAY + held + "rules = false\n" + rules, tmp_path)
     five = 5 * 60_000
     desk.poll(five, times=68)
     assert desk.ladder("kotak").state is State.FULLY_FILLED
