@@ -192,8 +192,8 @@ class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def exiting(self) -> Decimal:
         """Return what running exits will still sell."""
-        leaving = (rung for rung in self.rungs if rung.carrier.phase in LEAVING)
-        return sum((order.qty for order in (*self.exits, *leaving)), ZERO)
+        leaving = [rung.qty for rung in self.rungs if rung.carrier.phase in LEAVING]
+        return sum([order.qty for order in self.exits], sum(leaving, ZERO))
 
     @property
     def to_share(self) -> Decimal:
@@ -203,7 +203,7 @@ class Ladder(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def rungs_qty(self) -> Decimal:
         """Return what the rungs declare open."""
-        return sum((rung.qty for rung in self.rungs), ZERO)
+        return sum([rung.qty for rung in self.rungs], ZERO)
 
     @property
     def entries_work(self) -> bool:
@@ -301,7 +301,7 @@ def with_order(ladder: Ladder, order: DeclaredOrder) -> Ladder:
 
 
 def _swap(orders: tuple[DeclaredOrder, ...], new: DeclaredOrder) -> tuple[DeclaredOrder, ...]:
-    return tuple(new if old.n == new.n else old for old in orders)
+    return tuple([new if old.n == new.n else old for old in orders])
 
 
 def _filled(order: DeclaredOrder, fill: Fill) -> DeclaredOrder:
