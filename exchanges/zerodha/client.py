@@ -39,6 +39,10 @@ class NotPermitted(VenueUnavailable):
     """The account's plan does not include this read (quotes, on a personal app)."""
 
 
+class TooSoon(VenueUnavailable):
+    """Turned away unread: Kite has been asked too often in this second."""
+
+
 class Sent(msgspec.Struct, frozen=True):
     """What came of a write. ``answer`` is the SDK's where it returned one."""
 
@@ -117,10 +121,16 @@ class Client:
     async def read(
         self, call: Callable[[sdk.Session], object], shape: type[T], kind: Kind = Kind.OTHER
     ) -> T:
-        """Make a read and understand it.
+        """Make a read and understand it; one that came too soon is made again in its turn.
 
         *Raises*: AuthLost, NotPermitted, VenueUnavailable.
         """
+        try:
+            return await self._read(call, shape, kind)
+        except TooSoon:  # what an earlier process has asked in this second counts, too
+            return await self._read(call, shape, kind)
+
+    async def _read(self, call: Callable[[sdk.Session], object], shape: type[T], kind: Kind) -> T:
         self._revive()
         await self._pacer.admit(Lane.BACKGROUND, kind)
         self._revive()  # it may have died while we waited
@@ -137,7 +147,8 @@ class Client:
                 raise AuthLost(LOGIN) from None
             if type(error).__name__ == "PermissionException":
                 raise NotPermitted(self._hide(verdict.outcome.text)) from None
-            raise VenueUnavailable(self._hide(verdict.outcome.text)) from None
+            kind_of = TooSoon if verdict.halt is Halt.SLOW else VenueUnavailable
+            raise kind_of(self._hide(verdict.outcome.text)) from None
         return wire.read(answer, shape)
 
     async def write(self, call: Callable[[sdk.Session], object], lane: Lane) -> Sent:

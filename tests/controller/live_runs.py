@@ -76,7 +76,8 @@ def running(street: Street, ending: signal.Signals) -> Generator[subprocess.Pope
         run.send_signal(ending)
         assert run.stderr is not None
         said = run.stderr.read()
-    assert (said, run.returncode) == ("", FINE if ending is signal.SIGTERM else -ending)
+    code = FINE if ending is signal.SIGTERM else -ending
+    assert (said, run.returncode) == ("", code), (said, run.returncode)
 
 
 def told(run: subprocess.Popen[str], row: str) -> None:
