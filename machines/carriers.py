@@ -30,6 +30,7 @@ from machines.words import (
     Mutation,
     Order,
     OrderType,
+    PlacePair,
     Role,
     SetStop,
 )
@@ -121,9 +122,11 @@ def sent(ladder: Ladder, mutation: Mutation) -> Ladder:
         carrier = replace(carrier, amended=carrier.amended + 1)
     if mutation.type is OrderType.MARKET:
         carrier = replace(carrier, sent=carrier.asked)
-    if carrier is order.carrier:
-        return ladder
-    return with_order(ladder, replace(order, carrier=carrier))
+    order = replace(order, carrier=carrier)
+    if isinstance(mutation, AmendOrder | PlacePair) and mutation.target is not None:
+        legs = (mutation.target.trigger_px, mutation.target.price)
+        order = replace(order, sent_px=tuple(dict.fromkeys((*order.sent_px, *legs))))
+    return with_order(ladder, order)
 
 
 def turned_away(ladder: Ladder, mutation: Mutation) -> Ladder:

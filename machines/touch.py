@@ -7,12 +7,13 @@ is asked for only while it would fill at once. *Source*: SPEC §9, kite.md §13.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from machines import carriers
 from machines.carrier import LEAVING, Phase
 from machines.carriers import LOOSE, STOPS
 from machines.ladder import DeclaredOrder, Ladder, order_id, replace, slot_named, with_order
-from machines.lower.per_rung import may_amend, touch_px
+from machines.lower.per_rung import may_amend, target_px, touch_px
 from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px, stop_set
 from machines.recipes import known_exit_px
 from machines.words import (
@@ -273,21 +274,42 @@ def stop_moved(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
 
 
 def rungs_moved(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
-    """See limits at a target that a person has cancelled, or moved to a price we never sent."""
+    """See limits at a target that a person has cancelled, or moved to a price we never sent.
+
+    A pair's target may be moved while it waits. What a person moves is a limit's price: the rung's
+    target is where a limit at that price would be asked for.
+    """
     events: list[Event] = []
     for rung in ladder.rungs:
         shown = carriers.shown(ladder, rung, here.orders)
-        if rung.carrier.phase is not Phase.TARGET or not rung.working or shown is None:
+        if not rung.working or shown is None or in_flight(ladder, rung):
             continue
-        if in_flight(ladder, rung) or shown.filled_qty != rung.order_filled_qty:
+        if rung.carrier.phase in LEAVING or shown.filled_qty != rung.order_filled_qty:
             continue
-        cancelled = shown.status is OrderStatus.CANCELLED and shown.by_person
+        limit = shown.type is OrderType.LIMIT
+        cancelled = limit and shown.status is OrderStatus.CANCELLED and shown.by_person
         if cancelled and not rung.end_asked:
-            event = Event(
-                *(Trigger.RUNG_CANCELLED, here.now_ms, Role.TAKE_PROFIT, rung.n), by_person=True
-            )
-            events.append(event)
+            trigger, price = Trigger.RUNG_CANCELLED, None
+        elif shown.status.live and (price := _moved_to(ladder, rung, shown)) is not None:
+            trigger = Trigger.RUNG_MOVED
+        else:
+            continue
+        event = Event(
+            *(trigger, here.now_ms, Role.TAKE_PROFIT, rung.n), by_person=True, price=price
+        )
+        events.append(event)
     return ladder, events
+
+
+def _moved_to(ladder: Ladder, rung: DeclaredOrder, shown: Order) -> Decimal | None:
+    """Return the target that a person has given a rung, or None if it is where we want it."""
+    if shown.target is not None:
+        target = shown.target.trigger_px
+        return None if target == rung.price or target in rung.sent_px else target
+    limit = shown.price
+    if shown.type is not OrderType.LIMIT or limit is None or limit in rung.sent_px:
+        return None
+    return None if limit == touch_px(ladder, rung) else target_px(ladder, limit)
 
 
 def exit_overdue(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:

@@ -216,8 +216,16 @@ def limit_px(ladder: Ladder, trigger_px: Decimal, here: Scene) -> Decimal:
 def touch_px(ladder: Ladder, rung: DeclaredOrder) -> Decimal:
     """Return the limit of a touched rung: its target less the slack (SPEC §9 ``touch_slack``)."""
     assert rung.price is not None, "a rung has a price"
-    tick = ladder.terms.instrument.tick
-    return rung.price - ladder.sign * ladder.terms.spec.touch_slack * tick
+    return rung.price - _slack(ladder)
+
+
+def target_px(ladder: Ladder, limit: Decimal) -> Decimal:
+    """Return the target of a rung whose limit is to be ``limit`` once it is touched."""
+    return limit + _slack(ladder)
+
+
+def _slack(ladder: Ladder) -> Decimal:
+    return ladder.sign * ladder.terms.spec.touch_slack * ladder.terms.instrument.tick
 
 
 def _target_leg(ladder: Ladder, rung: DeclaredOrder) -> Leg | None:

@@ -17,6 +17,7 @@ from machines.words import (
     ExitStyle,
     Fees,
     Instrument,
+    Leg,
     Order,
     OrderStatus,
     OrderType,
@@ -134,8 +135,10 @@ class RungBook(Book):
         if order is None or not order.status.live:
             return refused(Refusal.UNKNOWN_ORDER)
         if asked.role is not Role.ENTRY:
-            after = self.on_sale() + asked.qty - order.qty
-            assert after <= self.held, f"{asked}: sells more than is held"
+            grows = asked.qty - order.qty
+            # Others may have sold what it was for: then it may only shrink.
+            room = self.held - self.on_sale()
+            assert grows <= max(ZERO, room), f"{asked}: sells more than is held"
         if asked.type is OrderType.PAIR and order.type is not OrderType.PAIR:
             return refused(Refusal.UNKNOWN_ORDER)  # a leg has fired meanwhile
         if order.type is not asked.type:
@@ -179,6 +182,16 @@ class RungBook(Book):
         assert pair.target is not None, "a pair has two legs"
         leg = pair.target
         return replace(pair, type=OrderType.LIMIT, price=leg.price, trigger_px=None, target=None)
+
+    def person_moves(self, role: Role, n: int, qty: Decimal | None, px: Decimal | None) -> None:
+        """Let a person change an order of ours; of a pair its target, or as `stop 2` its stop."""
+        order = self.order(role, n)
+        if role is not Role.TAKE_PROFIT or order.target is None or px is None:
+            super().person_moves(role, n, qty, px)
+            return
+        limit = px + order.target.price - order.target.trigger_px
+        moved = replace(order, target=Leg(px, limit), by_person=True)
+        self.orders[order.client_order_id] = moved
 
     def end(self, role: Role, n: int, status: OrderStatus) -> None:
         order = self.order(role, n)
