@@ -80,11 +80,14 @@ def share_out(
     whole = _exact(held)
     wishes = [whole * weight for weight in wanted]
     unit = sum(wanted) * _exact(step)
-    least = _least_steps(instrument, [rung.price for rung in rungs])
-    standing = _fold(wishes, unit, least)
-    if not standing:
-        return [ZERO] * len(rungs)
+    prices = [rung.price for rung in rungs]
     steps = [wish // unit for wish in wishes]
+    standing: Sequence[int] = range(len(rungs))
+    if min(steps) < _least_steps(instrument, (min(prices),))[0]:  # the strictest: else all stand
+        standing = _fold(wishes, unit, _least_steps(instrument, prices))
+        if not standing:
+            return [ZERO] * len(rungs)
+        steps = [wish // unit for wish in wishes]
     spare = int(held // step) - sum(steps)
     if spare:
         by_fraction = sorted(standing, key=lambda k: (-(wishes[k] % unit), k))
