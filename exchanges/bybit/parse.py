@@ -182,6 +182,8 @@ def order(row: OrderRow) -> Order:
         refusal=_REASONS.get(row.reject_reason, Refusal.OTHER)
         if status is OrderStatus.REJECTED
         else None,
+        # Ours are called so too; whoever reads this knows what it has asked for (§3.6).
+        by_person=status is OrderStatus.CANCELLED and row.cancel_type == "CancelByUser",
     )
 
 

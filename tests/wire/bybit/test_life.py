@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from exchanges.bybit.settings import StopStyle
-from machines.ladder import State
+from machines.ladder import State, order_id
 from machines.words import OrderStatus, SetStop, View
 from tests.wire.bybit.conftest import StartVenue
 from tests.wire.bybit.desk import opened
@@ -80,6 +80,19 @@ async def test_ladder_when_the_stop_is_hit_then_everything_goes(venue: Loopback)
         assert (view.net_qty, rungs(view)) == (Decimal(0), [])
         assert trader.state is S.CLOSED
         assert not [order for order in view.orders if order.status.live]
+
+
+async def test_rung_when_a_person_cancels_it_then_it_stays_off(venue: Loopback) -> None:
+    async with opened(venue) as account:
+        trader = await Trader.start(account, long_plan())
+        await trader.poll()
+        tp2 = next(rung for rung in trader.ladder.rungs if rung.n == 2)
+        venue.exchange.person_cancels(order_id(trader.ladder.terms, tp2))
+        view = await trader.poll()
+        assert rungs(view) == [("105000.0", "0.304"), ("107000.0", "0.018"), ("108000.0", "0.018")]
+        venue.exchange.move("BTCUSDT", "104000")  # and when more fills
+        view = await trader.poll()
+        assert [price for price, _ in rungs(view)] == ["105000.0", "107000.0", "108000.0"]
 
 
 async def test_ladder_when_the_stop_is_an_order_then_two_requests_a_fill(

@@ -116,7 +116,8 @@ async def test_order_when_shown_open_after_its_end_then_no_snapshot(
     before = venue.exchange.frozen[REALTIME]
     venue.exchange.thaw()
     venue.exchange.person_cancels("a")
-    assert (await desk.order("a")).status is OrderStatus.CANCELLED
+    shown = await desk.order("a")
+    assert (shown.status, shown.by_person) == (OrderStatus.CANCELLED, True)
     venue.exchange.frozen[REALTIME] = before
     with pytest.raises(VenueUnavailable, match="order a is shown open after its end"):
         await desk.view()
