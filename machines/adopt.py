@@ -36,8 +36,7 @@ def _keep_stop(ladder: Ladder, moment: Moment) -> Ladder:
     ladder = with_stop(ladder, price)
     assert ladder.stop is not None
     ladder = replace(ladder, stop=replace(ladder.stop, by_person=True))
-    if price in ladder.sent_stops:
-        return ladder
+    # It is no value we sent, or it would not be a person's.
     return replace(ladder, sent_stops=(*ladder.sent_stops, price))
 
 

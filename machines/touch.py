@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import assert_never
 
 from machines import carriers
 from machines.carrier import LEAVING, Phase
@@ -134,6 +135,8 @@ def _said_of_target(
             return Trigger.TARGET_LEFT if behind and since >= LEFT_AFTER_MS else None
         case Phase.REARMING | Phase.FIRED | Phase.EXIT:
             return None
+        case _:
+            assert_never(rung.carrier.phase)
 
 
 # ----------------------------------------------------------------------------------- endings

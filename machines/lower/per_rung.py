@@ -9,6 +9,7 @@ Exits that no order carries go to market by themselves. Knows no states and no r
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -244,6 +245,8 @@ def _under_way(ladder: Ladder, rung: DeclaredOrder) -> WantedOrder | None:
             return replace(order, left_alone=True)
         case Phase.STOP | Phase.REARMING:
             return None
+        case _:
+            assert_never(rung.carrier.phase)
 
 
 def _exit(ladder: Ladder, order: DeclaredOrder) -> WantedOrder:

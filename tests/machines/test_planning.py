@@ -217,6 +217,12 @@ def test_plan_when_foreign_quantity_is_held_then_only_a_stop_of_the_position_ref
     assert refuse_at_start(LONG, quote("104200"), BYBIT, View(KEY)) == []
 
 
+def test_plan_when_short_where_shares_are_owned_then_is_refused() -> None:
+    owned = replace(BYBIT, capabilities=replace(BYBIT.capabilities, shorts=False))
+    assert check(SHORT, START, owned) == ["side = short: what this account holds is never short"]
+    assert check(LONG, START, owned) == []
+
+
 def test_plan_when_intraday_positions_end_then_is_refused() -> None:
     early = replace(quote("104200"), at_ms=99, square_off_ms=100)
     assert refuse_at_start(LONG, early, BYBIT) == []

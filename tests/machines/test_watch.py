@@ -1,10 +1,12 @@
 """When a ladder must be looked at again: passing over an idle poll must change nothing."""
 
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from machines import observe
 from machines.ladder import State
@@ -88,6 +90,46 @@ def test_refused_rung_when_its_pause_runs_then_its_end_is_the_time() -> None:
     for step in script.steps[:3]:
         run.play_step(step)
     assert watched(run.polls[-1], run) == Watch(at_ms=START_MS + 1_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "expected"),
+    [
+        # Entries are quiet at 17 s; the first target is to be touched.
+        ("per_rung_whole_life", 3, Watch(at_ms=START_MS + 17_000)),
+        ("per_rung_whole_life", 5, Watch()),
+        # A limit waits at a target until 76 s at least.
+        ("per_rung_limit_waits_at_its_target", 4, Watch(True, START_MS + 76_000)),
+        # What is near the market cannot be changed, and no price says when it can.
+        ("pairs_entry_fills_near_the_first_target", 5, Watch(every_poll=True)),
+        ("per_rung_session_ends", 4, Watch(every_poll=True)),
+    ],
+)
+def test_order_a_rung_when_asked_when_to_look_again_then_says_so(
+    name: str, step: int, expected: Watch
+) -> None:
+    assert replace(after(name, step), touch=None) == expected
+
+
+LONG = "long 1 @ 104000\nstop 101500\ntargets 105000, 106000, 107000, 108000\nper-rung exits"
+SHORT = "short 1 @ 104000\nstop 106500\ntargets 103000, 102000, 101000, 100000\nper-rung exits"
+
+
+@pytest.mark.parametrize(
+    ("plan", "opened", "before", "there"),
+    [(LONG, 104_500, 104_999, 105_000), (SHORT, 103_500, 103_001, 103_000)],
+)
+def test_nearest_target_when_nothing_rests_there_then_its_price_is_waited_for(
+    plan: str, opened: int, before: int, there: int
+) -> None:
+    script = parse("touch", f"{plan}\n> opened at {opened}\n> 12s later; fill entry 1\n> 1s later")
+    run = Run(script)
+    for step in script.steps:
+        run.play_step(step)
+    touch = watched(run.polls[-1], run).touch
+    assert touch is not None
+    quotes = (None, *(Quote("BTCUSDT", Decimal(px), 0, 0) for px in (before, there)))
+    assert [touch.by(quote) for quote in quotes] == [False, False, True]
 
 
 def test_closed_ladder_when_asked_then_never_again() -> None:
