@@ -84,7 +84,7 @@ def as_line(record: Record) -> str:
         case "fill":
             label, text = "fill", _fill(data)
         case "intent":
-            again = " (again: it did not rest)" if data.get("repair") else ""
+            again = " (it did not rest yet)" if data.get("repair") else ""
             label, text = "intent", mutation(data) + again
         case "outcome":
             ended = ": ".join(_words(data, "outcome", "reason", "text"))

@@ -133,8 +133,8 @@ BOOK = {"decision": "book", "by": "TIER", "reason": "booking 50%: sell 50"}
             record("transition", **(T2 | {"row": "T3", "from": "TP1_HIT"}), mutations=[]),
             "T3       rung_hit  in TP1_HIT",
         ),
-        (record("intent", **EXIT, repair=True), "intent   place exit 0.1 at market (again: it did "
-         "not rest)"),
+        (record("intent", **EXIT, repair=True), "intent   place exit 0.1 at market (it did not "
+         "rest yet)"),
         (
             record("outcome", **STOP, outcome="refused", reason="behind_market", text="too late"),
             "outcome  stop 0.045 @ 104129.1: refused: behind_market: too late",
