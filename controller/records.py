@@ -105,9 +105,9 @@ class Scribe:
 
     def gave_up(self, flight: Flight) -> None:
         """Write that a request was tried too often: a dead letter (DESIGN law 8)."""
-        told = describe(flight.mutation)
-        text = f"gave up after {flight.tries} tries: {told['op']} {told['role']}"
-        self.alert(text, intent=flight.intent)
+        mutation, why = flight.mutation, flight.heard[-1].partition(": ")[2]
+        what = f"{_op(mutation)} {mutation.role} {mutation.n}"
+        self.alert(f"gave up after {flight.tries} tries: {what} ({why})", intent=flight.intent)
 
     def alert(self, text: str, **more: str) -> None:
         """Write something a person should hear of."""

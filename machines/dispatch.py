@@ -67,6 +67,8 @@ class Flight(msgspec.Struct, frozen=True):
     tries: int = 1
     until_ms: int = 0
     """UNKNOWN: the window's end. BACKOFF, GAVE_UP: when the slot is free again."""
+    heard: tuple[str, ...] = ()
+    """What was given up in this slot since a request's end was known; each is told of once."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -102,7 +104,10 @@ def _try_again(flight: Flight, _: Turn) -> Flight:
 
 def _leave_alone(flight: Flight, turn: Turn) -> Flight:
     pause = 0 if flight.mutation.role in URGENT else GIVEN_UP_PAUSE_MS
-    return replace(flight, until_ms=turn.now_ms + pause)
+    why = "turned away" if flight.state is Dispatch.BACKOFF else "outcome unknown"
+    told = f"{flight.mutation.__struct_config__.tag}: {why}"
+    heard = flight.heard if told in flight.heard else (*flight.heard, told)
+    return replace(flight, until_ms=turn.now_ms + pause, heard=heard)
 
 
 AWAIT_WINDOW = FlightEdit("await_window", "wait until it can no longer land", _await_window)

@@ -51,7 +51,7 @@ def resolve(ladder: Ladder, here: Scene, turn: Turn) -> Ladder:
 def launch(
     ladder: Ladder, mutations: Sequence[Mutation], here: Scene, turn: Turn
 ) -> tuple[Ladder, tuple[Flight, ...], tuple[Flight, ...]]:
-    """Return the ladder, the flights to send now, and those just given up.
+    """Return the ladder, the flights to send now, and those given up that nobody has heard of.
 
     What `resolve` has left unknown is resolved only by a read begun after its window.
     """
@@ -67,18 +67,21 @@ def launch(
         if flight is not None and not _over(flight, started_ms, turn.now_ms):
             continue
         if flight is not None and flight.state is not Dispatch.GAVE_UP:
-            flight = replace(take(flight, _WAITS[flight.state], turn)[0], mutation=mutation)
-            if flight.state is Dispatch.GAVE_UP:
+            heard = flight.heard
+            flight = take(replace(flight, mutation=mutation), _WAITS[flight.state], turn)[0]
+            if flight.heard != heard:
                 given_up.append(flight)
         if flight is None or _over(flight, started_ms, turn.now_ms):
             counter += 1
-            flight = Flight(f"{ladder.terms.prefix}-{counter}", slot, mutation)
+            heard = () if flight is None else flight.heard
+            flight = Flight(f"{ladder.terms.prefix}-{counter}", slot, mutation, heard=heard)
         kept[slot] = flight
         if flight.state is Dispatch.INTENDED:
             leaving.append(flight)
-    if not leaving and not given_up and len(kept) == len(ladder.flights):
+    flights = tuple(kept.values())
+    if flights == ladder.flights:
         return ladder, (), ()
-    ladder = replace(ladder, flights=tuple(kept.values()), intents=counter)
+    ladder = replace(ladder, flights=flights, intents=counter)
     return ladder, tuple(leaving), tuple(given_up)
 
 

@@ -104,7 +104,7 @@ def test_stop_or_exit_when_turned_away_then_is_sent_every_second_for_ever(urgent
         assert [flight.slot for flight in leaving] == [slot_of(urgent)], second
         ladder, _ = land(ladder, slot_of(urgent), BUSY, turn(now_ms))
         gave_up += len(given_up)
-    assert gave_up == 3  # after each MAX_TRIES, told once
+    assert gave_up == 1, "a person hears of it once while nothing changes"
 
 
 def test_rung_when_turned_away_for_ever_then_is_given_up_once_and_left_alone_a_minute() -> None:
@@ -118,6 +118,43 @@ def test_rung_when_turned_away_for_ever_then_is_given_up_once_and_left_alone_a_m
         told_at += [second for _ in given_up]
     assert times == [0, 1, 3, 7, 15, 31, 121, 122, 124, 128, 136, 152]
     assert told_at == [61]
+
+
+def told_of(ladder: Ladder, wanted: Mutation, *answers: Outcome) -> tuple[Ladder, list[str]]:
+    """Ask for the same until it has been answered so; return what a person has heard."""
+    told: list[str] = []
+    at_ms = 0
+    for answer in answers:
+        at_ms = max([at_ms, *(flight.until_ms for flight in ladder.flights)])
+        ladder, leaving, given_up = launch(ladder, [wanted], looked(at_ms), turn(at_ms))
+        told += [flight.heard[-1] for flight in given_up]
+        if leaving:
+            ladder, _ = land(ladder, slot_of(wanted), answer, turn(at_ms))
+    return ladder, told
+
+
+@pytest.mark.parametrize("wanted", [STOP, RUNG])
+def test_giving_up_when_it_is_for_another_reason_then_is_told_of_again(wanted: Mutation) -> None:
+    busy, unsure = [BUSY] * 3 * MAX_TRIES, [UNSURE] * 3 * MAX_TRIES
+    ladder, told = told_of(opened(), wanted, *busy, *unsure, *busy)
+    op = wanted.__struct_config__.tag
+    assert told == [f"{op}: turned away", f"{op}: outcome unknown"]
+    assert ladder.flights[0].heard == tuple(told)
+
+
+def test_giving_up_when_it_is_another_request_in_its_place_then_is_told_of_again() -> None:
+    busy = [BUSY] * 2 * MAX_TRIES
+    ladder, told = told_of(opened(), RUNG, *busy)
+    cancel = CancelOrder(KEY, RUNG.client_order_id, RUNG.role, RUNG.n)
+    _, more = told_of(ladder, cancel, *busy)
+    assert (told, more) == (["place: turned away"], ["cancel: turned away"])
+
+
+def test_giving_up_when_one_went_through_in_between_then_is_told_of_again() -> None:
+    busy = [BUSY] * 3 * MAX_TRIES
+    ladder, told = told_of(opened(), STOP, *busy, TAKEN, *busy)
+    assert told == ["set_stop: turned away"] * 2
+    assert restarted(ladder, turn(0)).flights[0].heard == ("set_stop: turned away",)
 
 
 def test_request_given_up_when_not_wanted_any_more_then_frees_its_slot_after_its_pause() -> None:
