@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import typer
+from anyio.abc import TaskStatus
 
 from controller.accounts import Account, build_accounts, with_book
 from controller.alerts import OnAlert, no_alert
@@ -77,7 +78,7 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
         if clock.is_paced:
             keepers = {name: desk.keeper for name, desk in desks.items()}
             control = Control(config, keepers, clock.paced_ms, clock.nudge)
-            watching.start_soon(listen, control, config.controller.socket, on_failure)
+            await watching.start(listen, control, config.controller.socket, on_failure)
         async with anyio.create_task_group() as tasks:
             for name, runner in runners.items():
                 tasks.start_soon(keep, name, runner, name=f"account {name}")
@@ -85,10 +86,21 @@ async def drive(config: Config, desks: Mapping[str, Desk], on_failure: OnAlert =
     return not failed
 
 
-async def listen(control: Control, path: Path, on_failure: OnAlert) -> None:
+async def listen(
+    control: Control, path: Path, on_failure: OnAlert, *, task_status: TaskStatus[None]
+) -> None:
     """Take a person's decisions; without a socket the run goes on all the same."""
     with supervised(lambda text: on_failure("controller", f"no commands are taken: {text}", 0)):
-        await control.serve(path)
+    begun = False
+
+    def listening() -> None:
+        nonlocal begun
+        begun = True
+        task_status.started()
+
+        await control.serve(path, listening)
+    if not begun:
+        task_status.started()
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)

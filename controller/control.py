@@ -85,8 +85,8 @@ class Control:
         self._wake = wake
         self._decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 
-    async def serve(self, path: Path) -> None:
-        """Serve until cancelled; the socket's file is the caller's to remove.
+    async def serve(self, path: Path, listening: Callable[[], object]) -> None:
+        """Serve until cancelled, and say so when it begins; the file is the caller's to remove.
 
         *Raises*: InvalidSpec when the socket cannot be made.
         """
@@ -95,6 +95,7 @@ class Control:
         except OSError as error:
             raise InvalidSpec([f"socket {path}: cannot be made: {error.strerror}"]) from None
         async with listener:
+            listening()
             await listener.serve(self._talk)
 
     async def _talk(self, stream: SocketStream) -> None:

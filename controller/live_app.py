@@ -146,7 +146,7 @@ class Live:
             watching.start_soon(stop_on_signal, watching.cancel_scope)
             await self._ask_all()
             control = Control(self.config, self.keepers, self.clock.now_ms, self._wake_all)
-            watching.start_soon(listen, control, self.config.controller.socket, self._on_alert)
+            await watching.start(listen, control, self.config.controller.socket, self._on_alert)
             self.began = True
             for name, account in self.accounts.items():
                 watching.start_soon(self._stream, name, account)

@@ -96,12 +96,12 @@ def test_decide_when_its_life_is_no_duration_then_says_so(tmp_path: Path) -> Non
 
 def test_controller_when_asked_then_answers_once_what_it_has_written_down(running: Path) -> None:
     shown = call(running, "decide", "short-0001", "exit", "--dry-run")
-    assert shown.exit_code == FINE
+    assert (shown.stderr, shown.exit_code) == ("", FINE)
     assert "B4" in shown.stdout
     assert [r for r in records(running) if r.kind == "decision"] == []
 
     first = call(running, "decide", "short-0001", "exit", "--id", "out")
-    assert (first.exit_code, first.stdout.split(": ")[0]) == (FINE, "out")
+    assert (first.stderr, first.stdout.split(": ")[0]) == ("", "out")
     again = call(running, "decide", "short-0001", "exit", "--id", "out")
     assert again.exit_code == FINE
     other = call(running, "decide", "short-0001", "book", "50%", "--id", "out")
@@ -123,7 +123,7 @@ def test_open_when_handed_plans_then_opens_the_sound_and_refuses_a_whole_file_ot
     folder = running.parent
     (folder / "more.toml").write_text(PLAN.format(name="more"))
     opened = call(running, "open", str(folder / "more.toml"))
-    assert (opened.exit_code, opened.stderr) == (FINE, "")
+    assert (opened.stderr, opened.exit_code) == ("", FINE)
     assert "more" in opened.stdout
 
     twice = call(running, "open", str(folder / "more.toml"))
