@@ -7,6 +7,8 @@ VENV   ?= .venv
 ARGS   ?=
 # More arguments for pytest, for instance PYTEST_ARGS="-k journal".
 PYTEST_ARGS ?=
+# All tests run: then every line and branch of machines/ must be covered.
+WHOLE := $(if $(strip $(PYTEST_ARGS)),,yes)
 # Processes of the test run: a number, or auto (one per processor, at most four).
 JOBS   ?= auto
 # `make lock UPGRADE=--upgrade` takes the newest versions; without it the locked ones stay.
@@ -43,7 +45,7 @@ run: $(VENV)/.runtime  ## run the controller; ARGS="..." are its arguments
 
 # pyright and pytest run side by side; their words come one after the other, pytest's last.
 # Every check runs, whatever failed before it.
-test: $(VENV)/.dev  ## format, lint, types, imports, tests with coverage
+test: $(VENV)/.dev  ## format, lint, types, imports, tests, coverage of machines/
 	@mkdir -p build; failed=; color=; if [ -t 1 ]; then color=--color=yes; fi; \
 	check() { echo "== $$*"; "$(BIN)/$$@" || failed="$$failed, $$*"; }; \
 	$(BIN)/pyright --pythonpath $(PY) >build/pyright.txt 2>&1 & types=$$!; \
@@ -56,6 +58,9 @@ test: $(VENV)/.dev  ## format, lint, types, imports, tests with coverage
 	check lint-imports --no-logo; \
 	echo "== pytest"; cat <&3; \
 	[ "$$(cat build/pytest.status 2>/dev/null)" = 0 ] || failed="$$failed, pytest"; \
+	if [ "$(WHOLE)" ]; then echo "== coverage of machines"; \
+	    $(BIN)/coverage report --include='machines/*' --fail-under=100 \
+	        || failed="$$failed, coverage of machines"; fi; \
 	if [ -n "$$failed" ]; then echo "make test: FAILED: $${failed#, }" >&2; exit 1; fi
 
 format: $(VENV)/.dev  ## rewrite the sources in the one format
