@@ -9,11 +9,12 @@ import signal
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import anyio
 import msgspec
-import typer
 from anyio.abc import TaskStatus
+import typer
 
 from controller.accounts import Account, build_accounts, with_book
 from controller.alerts import OnAlert, no_alert
@@ -90,7 +91,6 @@ async def listen(
     control: Control, path: Path, on_failure: OnAlert, *, task_status: TaskStatus[None]
 ) -> None:
     """Take a person's decisions; without a socket the run goes on all the same."""
-    with supervised(lambda text: on_failure("controller", f"no commands are taken: {text}", 0)):
     begun = False
 
     def listening() -> None:
@@ -98,6 +98,7 @@ async def listen(
         begun = True
         task_status.started()
 
+    with supervised(lambda text: on_failure("controller", f"no commands are taken: {text}", 0)):
         await control.serve(path, listening)
     if not begun:
         task_status.started()
@@ -108,24 +109,36 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:
     """End the run at SIGINT or SIGTERM; orders are left resting."""
-    with anyio.open_signal_receiver(*_ENDING) as signals:
-        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        try:
-            async for _ in signals:
-                scope.cancel()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        with anyio.open_signal_receiver(*_ENDING) as signals:
+            before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            try:
+                async for _ in signals:
+                    scope.cancel()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    finally:
+        for each in _ENDING:  # threads that were begun meanwhile hold none back
+            signal.signal(each, _heard_already)
+
+
+def _heard_already(number: int, frame: FrameType | None) -> None:
+    """Let a signal pass: the run is ending."""
+    del number, frame
 
 
 @contextmanager
 def signals_held() -> Generator[None]:
     """Let signals wait for the loop to listen: files are opened, closed and summed up whole."""
+    handlers = {each: signal.getsignal(each) for each in _ENDING}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
     finally:
         while signal.sigtimedwait(_ENDING, 0) is not None:
             pass  # it came when all had ended anyway
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

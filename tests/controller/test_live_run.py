@@ -143,6 +143,16 @@ def test_run_when_the_venue_is_away_at_a_restart_then_waits_for_it(street: Bybit
     assert street.rungs() == FIRST
 
 
+def test_run_when_told_to_end_again_and_again_then_ends_in_peace(street: Bybit) -> None:
+    with started(street) as run:
+        street.until(lambda: street.rungs() == FIRST)
+        while run.poll() is None:
+            run.send_signal(signal.SIGTERM)
+        assert run.stdout is not None
+        assert "journal: " in run.stdout.read()  # files are closed, all is summed up
+    assert street.rungs() == FIRST
+
+
 def test_run_when_told_to_decide_then_the_venue_shows_it(street: Bybit) -> None:
     with running(street, signal.SIGTERM) as run:
         street.until(lambda: street.rungs() == FIRST)
