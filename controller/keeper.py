@@ -19,6 +19,7 @@ from controller.mirrors import Follower
 from controller.openings import Openings, Waiting, busy_refusal
 from controller.reading import Reading
 from controller.records import Scribe, adoption_draft, plan_draft, refusal_draft, told
+from controller.spans import heard, tell_naked
 from controller.supervisor import supervised
 from exchanges.adopted import AdoptedVenue
 from exchanges.venue import Venue
@@ -34,8 +35,6 @@ from machines.words import Event, Key, Outcome, Quote, Trigger, View
 
 MAX_ROUNDS = 10
 """At one instant the controller polls and acts at most this often (SPEC §11)."""
-NAKED_ALERT_MS = 5_000
-"""SPEC §4: unprotected time is alerted at 5 s."""
 
 
 class Keeper:
@@ -297,11 +296,11 @@ class Keeper:
         kept.watch = watch(done.ladder, here)
         kept.ladder, kept.view = done.ladder, view
         scribe = Scribe(before, now_ms)
-        scribe.rows(done.taken, done.repairs)
+        scribe.rows(done.taken, done.repairs, heard(kept, done.taken, here))
         for flight in done.given_up:
             scribe.gave_up(flight)
         self.cycle.heard(before, done.ladder, quote, done.taken, now_ms)
-        self._tell_naked(kept, scribe, now_ms)
+        tell_naked(kept, scribe, now_ms)
         if scribe.drafts or done.ladder.flights != before.flights:
             scribe.state(done.ladder)
         self._file(kept, scribe, work)
@@ -314,13 +313,6 @@ class Keeper:
         work.drafts += scribe.drafts
         for text in scribe.alerts:
             self._on_alert(kept.ladder.terms.spec.name, text, work.now_ms)
-
-    def _tell_naked(self, kept: Kept, scribe: Scribe, now_ms: int) -> None:
-        since = kept.ladder.naked_since_ms
-        if since is None or now_ms - since < NAKED_ALERT_MS or kept.naked_told_ms == since:
-            return
-        kept.naked_told_ms = since
-        scribe.alert(f"unprotected for {(now_ms - since) / 1000:g} s: no stop rests")
 
     def _tell(self, kept: Kept, taken: Sequence[core.Taken], now_ms: int) -> None:
         """Note what a person would want to hear, and pass it on."""

@@ -26,6 +26,8 @@ class Kept(msgspec.Struct):
     """Why it is not managed any more; empty while it is."""
     naked_told_ms: int | None = None
     """The span of unprotected time that a person has heard of."""
+    loose_told: bool = False
+    """A person has heard that the stop which rests is looser than declared."""
 
 
 OnChange = Callable[[Kept, int], None]

@@ -5,6 +5,7 @@ One place decides the shape of `history --json`. Money is text in plain decimal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -74,8 +75,13 @@ class Scribe:
     def _write(self, kind: str, data: dict[str, object], state: bytes | None = None) -> None:
         self.drafts.append(Draft(*self._names, kind, data, state))
 
-    def rows(self, taken: tuple[Taken, ...], repairs: tuple[Flight, ...]) -> None:
-        """Write fills, the rows they took, alerts, and an intent for each mutation to be sent."""
+    def rows(
+        self, taken: tuple[Taken, ...], repairs: tuple[Flight, ...], heard: Sequence[Trigger] = ()
+    ) -> None:
+        """Write fills, the rows they took, alerts, and an intent for each mutation to be sent.
+
+        What is in ``heard`` is no alert again.
+        """
         intents: list[dict[str, object]] = []
         for step in taken:
             if step.event.fill is not None:
@@ -88,7 +94,7 @@ class Scribe:
             intents += map(_intent, step.flights, told)
             if isinstance(step.cell, Row):
                 self._write("transition", _transition(step, told))
-                if step.cell.alert:
+                if step.cell.alert and step.event.trigger not in heard:
                     self.alert(_sentence(step), row=step.cell.label)
         for flight in repairs:
             intents.append({**_intent(flight, describe(flight.mutation)), "repair": True})

@@ -65,6 +65,8 @@ def test_week_when_venues_are_away_then_nothing_decided_is_lost_or_done_twice(
     week.check(lived.records, lived.decisions)
     assert [one.id for one in lived.decisions if not one.ended] == []
     assert [each.parked for each in lived.kept.values() if each.parked] == []
+    told = Counter((r.position, r.data["text"]) for r in lived.records if r.kind == "alert")
+    assert [alert for alert, times in told.items() if times > 1] == []
 
 
 @pytest.mark.prove
