@@ -13,8 +13,8 @@ from types import FrameType
 
 import anyio
 import msgspec
-from anyio.abc import TaskStatus
 import typer
+from anyio.abc import TaskStatus
 
 from controller.accounts import Account, build_accounts, with_book
 from controller.alerts import OnAlert, no_alert
