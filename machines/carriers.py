@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from machines.carrier import AT_TARGET, LEAVING, Phase
+from machines.carrier import AT_TARGET, LEAVING, Carrier, Phase
 from machines.ladder import (
     DeclaredOrder,
     Ladder,
@@ -134,7 +134,8 @@ def turned_away(ladder: Ladder, mutation: Mutation) -> Ladder:
     order = owner_of(ladder, mutation) if isinstance(mutation, AmendOrder) else None
     if order is None or not order.carrier.amended:
         return ladder
-    carrier = replace(order.carrier, amended=order.carrier.amended - 1)
+    carrier = _untold(order.carrier, mutation)
+    carrier = replace(carrier, amended=carrier.amended - 1)
     return with_order(ladder, replace(order, carrier=carrier))
 
 
@@ -147,7 +148,16 @@ def paused(ladder: Ladder, mutation: Mutation, now_ms: int) -> Ladder:
     order = owner_of(ladder, mutation) if in_turn(ladder) else None
     if order is None:
         return ladder
-    return with_order(ladder, replace(order, not_before_ms=now_ms + PAUSE_MS))
+    carrier = _untold(order.carrier, mutation)
+    order = replace(order, not_before_ms=now_ms + PAUSE_MS, carrier=carrier)
+    return with_order(ladder, order)
+
+
+def _untold(carrier: Carrier, mutation: Mutation) -> Carrier:
+    """Note that an order was not told to go to market: nothing else at the venue would show it."""
+    if isinstance(mutation, AmendOrder) and mutation.type is OrderType.MARKET:
+        return replace(carrier, sent=carrier.asked - 1)
+    return carrier
 
 
 def let_go(ladder: Ladder, now_ms: int) -> Ladder:

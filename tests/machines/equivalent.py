@@ -30,7 +30,8 @@ EQUIVALENT = (
         "on a venue's answer, and what they ask for leaves with the next poll.)",
     ),
     Equivalent(
-        r".*: expire_entries for cancel_entries",
+        r"(?!B1 PARTIALLY_FILLED book_decided !unbookable&!takes_all).*"
+        r": expire_entries for cancel_entries",
         "That an entry expired is asked only while nothing has been entered and, of a late fill, "
         "only before TP1; each of these rows comes after an entry and leads beyond that.",
     ),
