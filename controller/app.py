@@ -9,7 +9,6 @@ import signal
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 
 import anyio
 import msgspec
@@ -109,22 +108,20 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:
     """End the run at SIGINT or SIGTERM; orders are left resting."""
+    held = False
     try:
         with anyio.open_signal_receiver(*_ENDING) as signals:
             before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            held = before.issuperset(_ENDING)
             try:
                 async for _ in signals:
                     scope.cancel()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
     finally:
-        for each in _ENDING:  # threads that were begun meanwhile hold none back
-            signal.signal(each, _heard_already)
-
-
-def _heard_already(number: int, frame: FrameType | None) -> None:
-    """Let a signal pass: the run is ending."""
-    del number, frame
+        if held:  # by this thread; those that have begun meanwhile would let them through
+            for each in _ENDING:
+                signal.signal(each, signal.SIG_IGN)
 
 
 @contextmanager

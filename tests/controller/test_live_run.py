@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Generator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -148,6 +149,8 @@ def test_run_when_told_to_end_again_and_again_then_ends_in_peace(street: Bybit) 
         street.until(lambda: street.rungs() == FIRST)
         while run.poll() is None:
             run.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):  # it needs a moment to do anything at all
+                run.wait(0.01)
         assert run.stdout is not None
         assert "journal: " in run.stdout.read()  # files are closed, all is summed up
     assert street.rungs() == FIRST
