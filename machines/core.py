@@ -10,8 +10,9 @@ from decimal import Decimal
 
 import msgspec
 
-from machines import carriers, observe
+from machines import carriers, facts, observe
 from machines.cover import end_naked, note_cover
+from machines.decided import BOOK, MAKE_ROOM
 from machines.decision import Reason
 from machines.detectors import detectors_for
 from machines.dispatch import Flight, Turn
@@ -20,6 +21,7 @@ from machines.grammar import Ignored, Row, Table
 from machines.invariants import hold
 from machines.ladder import Ladder, find, replace, with_order
 from machines.lower import lower
+from machines.lower.per_rung import no_room
 from machines.observe import Scene
 from machines.outside import settle
 from machines.plan import plan
@@ -27,6 +29,7 @@ from machines.position import TABLE, step
 from machines.recipes import Instruction, Moment, rounded_exit
 from machines.sharing import floor_to
 from machines.words import (
+    ZERO,
     CancelOrder,
     Capabilities,
     Event,
@@ -127,8 +130,8 @@ def _take_all(
 def ready(ladder: Ladder, event: Event, here: Scene) -> tuple[Ladder, Event]:
     """Return the ladder and what it is asked, in the venue's steps and ticks.
 
-    A fraction is of what is held and not on its way out. A ladder that a person had to look at
-    takes the venue's word for what is held first.
+    A fraction is of what is held and not on its way out; a part that no stop can make room for
+    is none. A ladder that a person had to look at takes the venue's word for what is held first.
     """
     if ladder.hands_off and event.trigger in (Trigger.EXIT_DECIDED, Trigger.RELEASE_DECIDED):
         ladder = settle(ladder, here)
@@ -137,7 +140,18 @@ def ready(ladder: Ladder, event: Event, here: Scene) -> tuple[Ladder, Event]:
     qty = event.qty if event.fraction is None else ladder.to_share * event.fraction
     price = None if event.price is None else rounded_exit(ladder, event.price)
     step = ladder.terms.instrument.step
-    return ladder, replace(event, qty=floor_to(qty, step), price=price)
+    event = replace(event, qty=floor_to(qty, step), price=price)
+    return ladder, replace(event, qty=ZERO) if _crowded_out(ladder, event, here) else event
+
+
+def _crowded_out(ladder: Ladder, event: Event, here: Scene) -> bool:
+    """Tell whether the stops cannot make room for a booking; one of all that is held needs none."""
+    if event.trigger is not Trigger.BOOK_DECIDED or not carriers.in_turn(ladder):
+        return False
+    moment = Moment(event, here.now_ms, here.quote)
+    if facts.takes_all(ladder, moment):
+        return False
+    return no_room(MAKE_ROOM.edit(BOOK.edit(ladder, moment), moment), here)
 
 
 def _attribute(

@@ -335,6 +335,7 @@ DETECTORS_IN_TURN: tuple[tuple[tuple[State, ...], Detector], ...] = (
     (HOLDING, touch.turned),
     ((State.CLOSING,), touch.stop_firing),  # the other stops of a position that is stopped out
     *((states, _IN_TURN.get(detect, detect)) for states, detect in DETECTORS),
+    (LIVE, touch.bookings_crowded_out),
     # Last: whatever else has happened decides whether a target still matters.
     (LIVE, touch.targets),
 )

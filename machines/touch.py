@@ -13,8 +13,10 @@ from typing import assert_never
 from machines import carriers
 from machines.carrier import LEAVING, Phase
 from machines.carriers import LOOSE, STOPS
+from machines.facts import ALERT_AT_TRY
+from machines.flights import slot_in_flight
 from machines.ladder import DeclaredOrder, Ladder, order_id, replace, slot_named, with_order
-from machines.lower.per_rung import may_amend, target_px, touch_px
+from machines.lower.per_rung import may_amend, no_room, target_px, touch_px
 from machines.observe import Scene, count_refusal, mark_hit, resting_stop_px, stop_set
 from machines.recipes import known_exit_px
 from machines.words import (
@@ -181,6 +183,24 @@ def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
             reason=shown.status.value,
         )
         events.append(event)
+    return ladder, events
+
+
+def bookings_crowded_out(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
+    """See bookings that wait for room, and no stop can make any: tried as often as may be."""
+    waiting = [
+        order
+        for order in ladder.exits
+        if order.qty and order.decision and carriers.shown(ladder, order, here.orders) is None
+    ]
+    if not waiting or slot_in_flight(ladder, Role.STOP_LOSS) or not no_room(ladder, here):
+        return ladder, []
+    events: list[Event] = []
+    for order in waiting:
+        if not in_flight(ladder, order):
+            ladder = with_order(ladder, replace(order, refusals=ALERT_AT_TRY))
+            event = Event(Trigger.EXIT_ENDED, here.now_ms, Role.EXIT, order.n, reason="no_room")
+            events.append(event)
     return ladder, events
 
 

@@ -32,6 +32,8 @@ def purpose_of(amend: AmendOrder, resting: Order, avg_px: Decimal) -> Purpose:
     """
     if amend.type is not OrderType.STOP_LIMIT or resting.type is not OrderType.STOP_LIMIT:
         return Purpose.EXIT
+    if amend.qty < resting.qty:
+        return Purpose.EXIT  # it makes room for a sale
     direction = Direction.LONG if resting.side is Side.SELL else Direction.SHORT
     moved = amend.trigger_px is not None and amend.trigger_px != resting.trigger_px
     if moved and amend.trigger_px is not None and avg_px > 0:

@@ -73,8 +73,7 @@ def sizes(ladder: Ladder, here: Scene) -> dict[int, Decimal]:
         return {}
     named = dict(carriers.stops_of(ladder, here.orders))
     declared = {n: rung.qty for n, rung in named.items() if n != LOOSE}
-    elsewhere = sum((r.qty for r in ladder.rungs if r.carrier.phase in AT_TARGET), ZERO)
-    total = max(ZERO, ladder.held - ladder.exiting - elsewhere)
+    total = max(ZERO, ladder.to_share - _elsewhere(ladder))
     rests = _resting(ladder, named, here)
     stuck = [n for n in rests if n in declared and not _spare(ladder, named[n], here)]
     declared |= {n: rests[n] for n in stuck}  # what it lacks, the loose one is for
@@ -84,6 +83,23 @@ def sizes(ladder: Ladder, here: Scene) -> dict[int, Decimal]:
     if not rests or missing < ZERO or share:
         return declared
     return _joined(ladder, named, rests, missing, here) or declared
+
+
+def no_room(ladder: Ladder, here: Scene) -> bool:
+    """Tell whether a stop is for more than it should be and has no change left to give it up."""
+    named = dict(carriers.stops_of(ladder, here.orders))
+    total = max(ZERO, ladder.to_share - _elsewhere(ladder))
+    declared = {n: rung.qty for n, rung in named.items() if n != LOOSE}
+    declared[LOOSE] = max(ZERO, total - sum(declared.values()))
+    return any(
+        n in named and qty > declared[n] and not _spare(ladder, named[n], here)
+        for n, qty in _resting(ladder, named, here).items()
+    )
+
+
+def _elsewhere(ladder: Ladder) -> Decimal:
+    """Return what has an order at its target, or on the way there or back."""
+    return sum((r.qty for r in ladder.rungs if r.carrier.phase in AT_TARGET), ZERO)
 
 
 def _resting(ladder: Ladder, named: dict[int, DeclaredOrder], here: Scene) -> dict[int, Decimal]:

@@ -36,7 +36,7 @@ DECISION_ROWS: tuple[R, ...] = (
     R("B1", LIVE, T.EXIT_ENDED, None, (do.EXIT_AGAIN,),
       "The booking ends unfilled: again.", {"third_try": False, "decided": True}),
     R("B1", LIVE, T.EXIT_ENDED, None, (decided.DROP_EXIT, do.FOLD_RUNGS),
-      "The booking ends unfilled for the third time: given up.",
+      "The booking ends unfilled for the third time, or no stop can make room for it: given up.",
       {"third_try": True, "decided": True}, alert=True),
     R("B2", ENTERING, T.SCALE_IN_DECIDED, PART, (decided.ADD_ENTRY,),
       "Scale in: a limit at the far touch for thirty seconds.",

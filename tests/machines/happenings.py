@@ -34,6 +34,7 @@ restart                       we start again from what the books say
 
 we book 0.33                  stands in for a booking (B1): entries cancelled, part sold
 we cancel entry 2             stands in for the rule that cancels an entry beyond the stop
+tp 1 has 5 changes left       its one order has been changed so often before
 nothing                       a poll of its own
 """
 
@@ -44,7 +45,7 @@ from msgspec.structs import replace
 
 from machines.dispatch import Turn
 from machines.flights import restarted
-from machines.ladder import DeclaredOrder, Ladder, Standing, slot_named
+from machines.ladder import DeclaredOrder, Ladder, Standing, find, slot_named, with_order
 from machines.planning import Setting, open_ladder, refuse_at_start
 from machines.words import (
     ZERO,
@@ -203,6 +204,8 @@ class World:
                 self._book(Decimal(qty))
             case ["we", "cancel", "entry", n]:
                 self._cancel(int(n))
+            case ["tp", n, "has", left, "change" | "changes", "left"]:
+                self._use_up(int(n), int(left))
             case _:
                 self._at_venue(words)
 
@@ -326,3 +329,13 @@ class World:
         ladder = self._ladder()
         order = DeclaredOrder(Role.EXIT, len(ladder.exits) + 1, OrderType.MARKET, qty)
         self.ladder = replace(ladder, exits=(*ladder.exits, order))
+
+    def _use_up(self, n: int, left: int) -> None:
+        rung, most = (
+            find(self._ladder(), Role.TAKE_PROFIT, n),
+            self.book.capabilities.max_amendments,
+        )
+        assert rung is not None, "a plan has four rungs"
+        assert most is not None, "only what is counted is used up"
+        carrier = replace(rung.carrier, amended=most - left)
+        self.ladder = with_order(self._ladder(), replace(rung, carrier=carrier))

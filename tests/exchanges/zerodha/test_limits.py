@@ -106,6 +106,7 @@ def amend(kind: OrderType, trigger: str | None, qty: int = 85) -> AmendOrder:
     [
         (amend(OrderType.STOP_LIMIT, "1485", qty=90), Purpose.ORDINARY),
         (amend(OrderType.STOP_LIMIT, "1490"), Purpose.ORDINARY),
+        (amend(OrderType.STOP_LIMIT, "1485", qty=60), Purpose.EXIT),
         (amend(OrderType.STOP_LIMIT, "1500"), Purpose.BREAK_EVEN),
         (amend(OrderType.STOP_LIMIT, "1501"), Purpose.BREAK_EVEN),
         (amend(OrderType.LIMIT, None), Purpose.EXIT),
