@@ -189,18 +189,20 @@ def exit_endings(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
 def bookings_crowded_out(ladder: Ladder, here: Scene) -> tuple[Ladder, list[Event]]:
     """See bookings that wait for room, and no stop can make any: tried as often as may be."""
     waiting = [
-        order
+        replace(order, refusals=ALERT_AT_TRY)
         for order in ladder.exits
-        if order.qty and order.decision and carriers.shown(ladder, order, here.orders) is None
+        if order.qty
+        and order.decision
+        and carriers.shown(ladder, order, here.orders) is None
+        and not in_flight(ladder, order)
     ]
     if not waiting or slot_in_flight(ladder, Role.STOP_LOSS) or not no_room(ladder, here):
         return ladder, []
     events: list[Event] = []
     for order in waiting:
-        if not in_flight(ladder, order):
-            ladder = with_order(ladder, replace(order, refusals=ALERT_AT_TRY))
-            event = Event(Trigger.EXIT_ENDED, here.now_ms, Role.EXIT, order.n, reason="no_room")
-            events.append(event)
+        ladder = with_order(ladder, order)
+        event = Event(Trigger.EXIT_ENDED, here.now_ms, Role.EXIT, order.n, reason="no_room")
+        events.append(event)
     return ladder, events
 
 
