@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from machines.words import OrderType, PlacePair, Role
+from machines import carriers
+from machines.ladder import order_id
+from machines.words import CancelOrder, OrderType, PlacePair, Role
 from tests.machines.scenario import Run
 from tests.machines.script import Step, parse
 
@@ -163,3 +165,13 @@ def test_amendments_when_turned_away_unread_then_are_not_counted() -> None:
     assert [rung.carrier.amended for rung in run.ladder.rungs] == [0, 1, 1, 1]  # one is busy
     assert see(run, "1s later") == ["  amend stop 1 to 0.85 @ 102000 (repair, try 2)"]
     assert [rung.carrier.amended for rung in run.ladder.rungs] == [1, 1, 1, 1]
+
+
+def test_request_when_about_an_order_of_others_then_none_of_ours_is_changed() -> None:
+    run = opened()
+    assert run.ladder is not None
+    key = run.ladder.terms.key
+    assert carriers.owner_of(run.ladder, CancelOrder(key, "theirs", Role.ENTRY, 1)) is None
+    ours = order_id(run.ladder.terms, run.ladder.entries[1])
+    cancel = CancelOrder(key, ours, Role.ENTRY, 2)
+    assert carriers.owner_of(run.ladder, cancel) == run.ladder.entries[1]

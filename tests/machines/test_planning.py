@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from machines.errors import InvalidSpec
 from machines.ladder import State, break_even_px, ladder_prefix, order_id, parse_order_id
+from machines.lower.pooled import lower
 from machines.planning import Setting, accept, check, fill_up, open_ladder, refuse_at_start
 from machines.preview import preview
 from machines.spec import (
@@ -246,6 +247,14 @@ def test_ladder_when_opened_then_waits_for_its_acceptance() -> None:
     assert accepted.state is State.PENDING_LIMITS
     assert accepted.entries_work
     assert accepted.average_fill == accepted.avg_px == ZERO
+
+
+def test_stop_when_nothing_has_filled_then_entries_carry_the_plans() -> None:
+    attaching = replace(BYBIT, capabilities=replace(BYBIT.capabilities, attached_stop=True))
+    ladder = accept(open_ladder(LONG, attaching, KEY, quote("104200"), 0), quote("104200"), 0)
+    wanted = lower(ladder, attaching.capabilities)
+    carried = [order.attached_stop_px for order in wanted.orders]
+    assert carried == [Decimal(101_500)] * 3
 
 
 def test_order_ids_when_read_back_then_name_the_order_and_others_do_not() -> None:
