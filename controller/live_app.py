@@ -25,6 +25,7 @@ from controller.journal import Journal
 from controller.keeper import Keeper
 from controller.kept import is_open
 from controller.live import LiveRunner, Wake
+from controller.live_market import LiveMarket
 from controller.live_plans import plan_faults
 from controller.live_venues import (
     Desk,
@@ -60,6 +61,7 @@ class Account(msgspec.Struct):
     poll_ms: int
     there: anyio.Event
     """The venue has answered."""
+    market: LiveMarket
     opened: Opened | None = None
 
 
@@ -90,16 +92,21 @@ class Live:
             venue = LateVenue(desk, partial(self._opened, name))
             plans, kept = found[name].plans, found[name].kept
             make = Keeper if config.controller.enhanced_tp_sl else Rebalancer
+            market = LiveMarket(config, settings, desk.symbols)
             cycle = live_cycle(
-                *(config, settings, desk.symbols, journal),
+                *(config, settings, market.seen, journal),
                 [each.ladder.terms.spec.name for each in kept if is_open(each)],
                 Voice(screen.alert, screen.news),
                 partial(self._square_off, name),
             )
             keeper = make(venue, journal, plans, kept, screen.changed, screen.alert, cycle)
             assert settings.poll_ms is not None, "real venues have no bars"
-            self.accounts[name] = Account(venue, keeper, wake, settings.poll_ms, anyio.Event())
+            self.accounts[name] = Account(
+                venue, keeper, wake, settings.poll_ms, anyio.Event(), market
+            )
             self.notes += found[name].notes
+            if market.lacks and cycle.desk is not None:
+                self._tell(name, market.lacks)
         if config.controller.enhanced_tp_sl:
             wakes = {name: account.wake.set for name, account in self.accounts.items()}
             link(self.keepers, journal, self._on_alert, wakes)
@@ -151,6 +158,7 @@ class Live:
             for name, account in self.accounts.items():
                 watching.start_soon(self._stream, name, account)
                 watching.start_soon(self._tell_stream, name, account)
+                watching.start_soon(self._fill_market, name, account)
             async with anyio.create_task_group() as tasks:
                 for name in self.accounts:
                     tasks.start_soon(self._keep, name, name=f"account {name}")
@@ -179,6 +187,15 @@ class Live:
         await account.there.wait()
         if account.opened is not None and account.opened.stream is not None:
             await tell_stream(account.opened.stream_fault, partial(self._tell, name))
+
+    async def _fill_market(self, name: str, account: Account) -> None:
+        """Fetch candles where rules look at them; what fails there stops nothing."""
+        await account.there.wait()
+        opened = account.opened
+        if opened is None or opened.candles is None or account.keeper.cycle.desk is None:
+            return
+        with supervised(lambda text: self._tell(name, f"candles given up: {text}")):
+            await account.market.fill(opened.candles, self.clock, partial(self._tell, name))
 
     def _tell(self, name: str, text: str) -> None:
         self._on_alert(name, text, self.clock.now_ms())

@@ -19,7 +19,7 @@ from controller.accounts import simulated_settings
 from controller.clock import Clock
 from controller.config_accounts import AccountSettings
 from exchanges.errors import VenueFileError
-from exchanges.feeds.bars import MINUTE_MS, UNITS, Feed, Ticks
+from exchanges.feeds.bars import MINUTE_MS, UNITS, Bar, Feed, Ticks
 from exchanges.simulated import SimulatedVenue
 from machines.words import (
     Capabilities,
@@ -161,6 +161,10 @@ class PaperVenue:
         """Do mutations in order and return one outcome for each."""
         return await self._venue.send(mutations)
 
+    async def candles(self, symbol: str, length_ms: int, since_ms: int) -> list[Bar]:
+        """Return the closed candles of the market it trades on. *Raises*: VenueUnavailable."""
+        return await self._watch.candles(symbol, length_ms, since_ms)
+
     def close(self) -> None:
         """Let the files and the connections go."""
         self._watch.close()
@@ -187,6 +191,10 @@ class Watch:
                 began_ms = last_ms // MINUTE_MS * MINUTE_MS
                 seen = [tick.last for tick in mine if tick.at_ms >= began_ms]
                 self._prices.resume(symbol, last_ms, seen)
+
+    async def candles(self, symbol: str, length_ms: int, since_ms: int) -> list[Bar]:
+        """Return a symbol's closed candles. *Raises*: VenueUnavailable."""
+        return await self._prices.bars(symbol, length_ms, since_ms)
 
     async def look(self) -> list[Tick]:
         """Return what has traded since the last look. *Raises*: VenueUnavailable."""

@@ -18,6 +18,7 @@ from controller.accounts import simulated_settings
 from controller.clock import Clock
 from controller.config_accounts import AccountSettings
 from controller.config_live import BybitAccount, ZerodhaAccount, fetch
+from controller.live_market import Ask
 from exchanges.errors import VenueUnavailable
 from exchanges.findings import Finding, fine
 from exchanges.secrets import Secret, redact
@@ -49,6 +50,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """When a symbol's intraday positions are to be closed today, before the broker does it."""
     no_prices: Callable[[], str] = lambda: ""
     """Says why there will never be prices; empty where there are."""
+    candles: Ask | None = None
+    """Asks for candles that have closed; None where they are not to be had."""
     look_over: Callable[[int], Awaitable[list[Finding]]]
     """Judges the account, when it is looked at every so many ms. *Raises*: VenueUnavailable."""
 
@@ -122,13 +125,15 @@ async def _open_paper(desk: Desk) -> Opened:
     async def look_over(_: int) -> list[Finding]:
         return [fine("venue", "simulated on Bybit's public prices: no order leaves this machine")]
 
-    return Opened(venue=await open_paper(desk.settings, desk.clock), look_over=look_over)
+    venue = await open_paper(desk.settings, desk.clock)
+    return Opened(venue=venue, candles=venue.candles, look_over=look_over)
 
 
 async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
     from exchanges.bybit.checkup import look_over
     from exchanges.bybit.client import open_account
     from exchanges.bybit.pace import BybitPacer
+    from exchanges.bybit.public import closed_bars
     from exchanges.bybit.settings import BybitSettings
     from exchanges.bybit.stream import Stream, StreamState
 
@@ -148,6 +153,7 @@ async def _open_bybit(desk: Desk, live: BybitAccount) -> Opened:
     opened = Opened(
         venue=venue,
         warnings=venue.found.warnings,
+        candles=partial(closed_bars, venue.line, now_ms=clock.now_ms),
         look_over=lambda poll_ms: look_over(venue, settings, poll_ms, clock.now_ms()),
     )
     if not live.streams:

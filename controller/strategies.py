@@ -17,7 +17,7 @@ from controller.config_accounts import AccountSettings
 from controller.config_live import ZerodhaAccount
 from controller.cycle import Cycle, Voice
 from controller.journal import Journal
-from controller.rules.candles import FedMarket, MarketData
+from controller.rules.candles import FedMarket
 from controller.rules.desk import RuleDesk, SeesMarket
 from controller.rules.engine import Engine
 from controller.rules.views import Memory, Place
@@ -52,15 +52,13 @@ def fed_cycle(
 def live_cycle(
     config: Config,
     settings: AccountSettings,
-    symbols: Collection[str],
+    markets: Mapping[str, SeesMarket],
     journal: Journal,
     live: Collection[str],
     voice: Voice,
     square_off: SquareOff,
 ) -> Cycle:
-    """Make the cycle of an account at a real venue, whose candles are of prices as seen."""
-    sessions = config.rules.volatility.sessions
-    markets = {symbol: MarketData(sessions) for symbol in symbols}
+    """Make the cycle of an account in real time."""
     at = settings.live
     intraday = isinstance(at, ZerodhaAccount) and at.settings.product.value == Product.MIS.value
     mine = square_off if intraday else None

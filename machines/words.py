@@ -108,6 +108,8 @@ class Quote(msgspec.Struct, frozen=True):
     """When this session's orders end; None outside one, and where the market never closes."""
     square_off_ms: int | None = None
     """When intraday positions are to end today; None where a position may be carried."""
+    day_volume: Decimal | None = None
+    """What has traded in the session so far, where the venue says so."""
 
     def exit_px(self, direction: Direction) -> Decimal:
         """Return the exit-side price: bid for a long, ask for a short, else the last trade."""

@@ -1,11 +1,10 @@
 """Closed candles of 5 and 15 minutes and the ATR, from whatever a market shows.
 
-Fed with a feed's bars, or with prices as they are seen (candles without volume). A candle is
-closed once its time is over, and never changes after. ATR is Wilder's: the mean of the first 14
-true ranges, from then on 13/14 of itself and 1/14 of the newest. These are a few lines of
-`Decimal`; the indicator libraries that need no arrays compute with floats and keep all they were
-fed. Knows nothing of rules. Invariant: the same bars give the same market, however often it is
-asked for.
+Fed with a feed's bars, or with prices and the day's volume as they are seen. A candle is closed
+once its time is over, and never changes after. ATR is Wilder's: the mean of the first 14 true
+ranges, from then on 13/14 of itself and 1/14 of the newest. These are a few lines of `Decimal`; the
+indicator libraries that need no arrays compute with floats and keep all they were fed. Knows
+nothing of rules. Invariant: the same bars give the same market, however often it is asked for.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class Candles:
         return closed
 
 
-class _Atr:
+class Atr:
     """Wilder's ATR, and its median over the last whole sessions.
 
     A session is a day in UTC: no session that is traded here passes midnight in UTC.
@@ -83,7 +82,9 @@ class _Atr:
 
     def __init__(self, sessions: int) -> None:
         self.value: Decimal | None = None
+        """None before there are 14 candles."""
         self.usual: Decimal | None = None
+        """Its median; None before there are enough sessions."""
         self._ranges: list[Decimal] = []
         self._last_close: Decimal | None = None
         self._day = -1
@@ -91,6 +92,7 @@ class _Atr:
         self._days: deque[list[Decimal]] = deque(maxlen=sessions)
 
     def add(self, candle: Bar) -> None:
+        """Take in a closed candle of 15 minutes."""
         day = (candle.close_ms - 1) // DAY_MS
         if day != self._day:
             self._next_day(day)
@@ -125,8 +127,9 @@ class MarketData:
         self._short = Candles(CANDLE_MS)
         self._long = Candles(ATR_CANDLE_MS)
         self._closed: deque[Bar] = deque(maxlen=CANDLES)
-        self._atr = _Atr(sessions)
+        self._atr = Atr(sessions)
         self._market: Market | None = None
+        self._day_volume: Decimal | None = None
 
     def add_bar(self, bar: Bar, bar_ms: int) -> None:
         """Take a closed bar in; one too long to be a part of a candle tells nothing of it.
@@ -139,9 +142,17 @@ class MarketData:
         if bar_ms == 0 or ATR_CANDLE_MS % bar_ms == 0:
             self._take_long(self._long.add(bar, begins_ms))
 
-    def add_price(self, at_ms: int, price: Decimal) -> None:
-        """Take in a price that was seen; its candles have no volume."""
-        self.add_bar(Bar(at_ms, price, price, price, price, ZERO), 0)
+    def add_price(self, at_ms: int, price: Decimal, day_volume: Decimal | None = None) -> None:
+        """Take in a price that was seen, and what the day had traded by then.
+
+        Without it candles have no volume; of the first look nobody knows when it was traded.
+        """
+        before, self._day_volume = self._day_volume, day_volume
+        traded = ZERO
+        if before is not None and day_volume is not None:
+            # Smaller than before, it counts a new day.
+            traded = day_volume - before if day_volume >= before else day_volume
+        self.add_bar(Bar(at_ms, price, price, price, price, traded), 0)
 
     def at(self, now_ms: int) -> Market:
         """Return what rules see at a moment: the candles whose time is over by then."""

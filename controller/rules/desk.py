@@ -36,7 +36,7 @@ _EMPTY = Memory()
 
 
 class SeesMarket(Protocol):
-    """Candles of one symbol: `candles.FedMarket` or `candles.MarketData`."""
+    """Candles of one symbol: of a feed, fetched, or made of the prices that are seen here."""
 
     def at(self, now_ms: int) -> Market:
         """Return what rules see at a moment."""
@@ -99,8 +99,8 @@ class RuleDesk:
     ) -> Asked:
         """Evaluate a ladder's rules; ``open_decisions`` are those that have not ended."""
         name, seen = ladder.terms.spec.name, self._markets.get(ladder.terms.spec.symbol)
-        if quote is not None and isinstance(seen, MarketData):
-            seen.add_price(quote.at_ms, quote.last)
+        if quote is not None and quote.in_session and isinstance(seen, MarketData):
+            seen.add_price(quote.at_ms, quote.last, quote.day_volume)
         view = self._view(ladder, quote, now_ms)
         before = self._memory(ladder)
         memory = remember_best(before, view, self._trail)

@@ -20,9 +20,10 @@ from exchanges.bybit.sdk import Sdk
 from exchanges.bybit.settings import Environment, url_faults
 from exchanges.bybit.wire import Candles, TickerRow
 from exchanges.errors import VenueUnavailable
+from exchanges.feeds import Bar
 from exchanges.pacing import Sleeper
 from machines.errors import InvalidSpec
-from machines.words import Quote
+from machines.words import ZERO, Quote
 
 URL = "https://api.bybit.com"
 MINUTE_MS = 60_000
@@ -87,6 +88,10 @@ class PublicPrices:
         self._last[symbol] = candles[-1]
         return Seen(path if last is not None else (), found[0])
 
+    async def bars(self, symbol: str, length_ms: int, since_ms: int) -> list[Bar]:
+        """Return a symbol's closed candles. *Raises*: VenueUnavailable. See `closed_bars`."""
+        return await closed_bars(self._line, symbol, length_ms, since_ms, now_ms=self._now_ms)
+
     async def _candles(self, symbol: str, last: Candle | None) -> list[Candle]:
         """Read the minutes from the last one on, oldest first."""
         missed_ms = 0 if last is None else self._now_ms() - last.start_ms
@@ -99,6 +104,45 @@ class PublicPrices:
     def close(self) -> None:
         """Let the connections go."""
         self._line.close()
+
+
+async def closed_bars(
+    line: Line, symbol: str, length_ms: int, since_ms: int, *, now_ms: Callable[[], int]
+) -> list[Bar]:
+    """Return the closed candles that begin at ``since_ms`` or later, oldest first.
+
+    *Units*: ``length_ms`` is one of §3.14's intervals. *Raises*: VenueUnavailable.
+    """
+    found: dict[int, Bar] = {}
+    start_ms = -(-since_ms // length_ms) * length_ms
+    while start_ms + length_ms <= now_ms():
+        end_ms = start_ms + (MOST_CANDLES - 1) * length_ms
+        query = {
+            "category": CATEGORY,
+            "symbol": symbol,
+            "interval": f"{length_ms // MINUTE_MS}",
+            "start": start_ms,
+            "end": end_ms,
+            "limit": MOST_CANDLES,
+        }
+        try:
+            rows = parse.read(await line.ask("get_kline", query), Candles).rows
+            bars = [_bar(row, length_ms) for row in rows]
+        except (Failed, Misread) as error:
+            raise VenueUnavailable(f"candles of {symbol}: {error}") from error
+        asked = range(start_ms + length_ms, min(end_ms + length_ms, now_ms()) + 1, length_ms)
+        found |= {bar.close_ms: bar for bar in bars if bar.close_ms in asked}
+        start_ms = end_ms + length_ms
+    return [found[at_ms] for at_ms in sorted(found)]
+
+
+def _bar(row: list[str], length_ms: int) -> Bar:
+    """Read a candle with its volume. *Raises*: Misread."""
+    candle, volume = _candle(row), parse.number(row[5] if len(row) > 5 else "", "candle")
+    if volume is None or volume < ZERO:
+        raise Misread(f"candle: {row} has no volume")
+    prices = (candle.open, candle.high, candle.low, candle.close)
+    return Bar(candle.start_ms + length_ms, *prices, volume)
 
 
 def _candle(row: list[str]) -> Candle:

@@ -271,6 +271,7 @@ class ZerodhaVenue:
                 in_session=trades_now,
                 session_ends_ms=session.close_ms if session is not None and trades_now else None,
                 square_off_ms=self.square_off_ms(symbol),
+                day_volume=quote.volume,
             )
         return shown
 

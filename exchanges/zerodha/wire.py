@@ -125,6 +125,8 @@ class WireQuote(Row, frozen=True):
     depth: WireDepth = WireDepth()
     lower_circuit_limit: Decimal = ZERO
     upper_circuit_limit: Decimal = ZERO
+    volume: Decimal | None = None
+    """Of the day so far."""
 
 
 class WireResult(msgspec.Struct, frozen=True):

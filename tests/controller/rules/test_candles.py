@@ -69,6 +69,15 @@ def test_price_when_seen_at_a_boundary_then_belongs_to_the_next_candle() -> None
     )
 
 
+def test_price_when_the_days_volume_comes_with_it_then_candles_have_what_was_traded() -> None:
+    data, px = MarketData(), Decimal(10)
+    seen = ((0, 500), (100_000, 530), (299_999, 530), (300_000, 540), (500_000, 7), (600_000, 7))
+    for at_ms, volume in seen:  # the day's count begins anew before the last but one
+        data.add_price(START_MS + at_ms, px, Decimal(volume))
+    volumes = [int(candle.volume) for candle in data.at(START_MS + 600_000).candles]
+    assert volumes == [30, 10 + 7]
+
+
 def wilder(candles: list[Bar]) -> list[Decimal]:
     """Every ATR there is, as the textbook has it: ranges first, then the averages."""
     ranges = [candles[0].high - candles[0].low]

@@ -26,7 +26,8 @@ class Day:
         settings = RuleSettings()
         engine = Engine(settings, Path(), lambda: 0)
         places = lambda symbol, now_ms: Place()  # noqa: E731
-        markets = {"KOTAKBANK": MarketData()}
+        self.market = MarketData()
+        markets = {"KOTAKBANK": self.market}
         self.desk = RuleDesk(engine, settings, markets, places, memories)
         spec = spec_of(rules=rules)
         self.ladder: Ladder = filled(spec, 0, 0)
@@ -141,3 +142,13 @@ def test_stop_when_sent_then_its_time_is_remembered_once() -> None:
 def test_price_when_unknown_then_the_cycle_asks_for_nothing() -> None:
     day = Day(BOOK_75)
     assert day.desk.cycle(day.ladder, None, HOUR_MS, ()).orders == ()
+
+
+def test_candles_when_no_session_is_on_then_the_last_price_of_it_makes_none() -> None:
+    day = Day()
+    for minute in range(12):
+        quote = replace(day.quote(minute * MINUTE_MS, "0"), in_session=minute < 6)
+        day.desk.cycle(day.ladder, quote, minute * MINUTE_MS, ())
+    closes = [candle.close_ms for candle in day.market.at(HOUR_MS).candles]
+    assert closes == [5 * MINUTE_MS, 10 * MINUTE_MS]
+    assert day.market.at(HOUR_MS).candles[-1].high == AVERAGE

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from exchanges.simulated.state import Book
-from machines.words import Key, plain
+from machines.words import ZERO, Key, plain
 from tests.wire.bybit import rows
 from tests.wire.bybit.exchange import ACCOUNT, Exchange, Shown
 from tests.wire.bybit.params import Err
@@ -134,8 +134,10 @@ class Queries:
     def kline(self, query: Query) -> Result:
         _allow(query, "interval", "start", "end")
         symbol, span_ms = self._symbols(query)[0], 60_000 * int(query["interval"])
-        first_ms = self.exchange.now_ms() // span_ms * span_ms
-        starts = [first_ms - n * span_ms for n in range(int(query.get("limit", "200")))]
+        now_ms = self.exchange.now_ms()
+        until_ms = min(now_ms, int(query.get("end", now_ms)))
+        starts = range(until_ms // span_ms * span_ms, int(query.get("start", "0")) - 1, -span_ms)
+        starts = starts[: int(query.get("limit", "200"))]
         candles = [self._candle(symbol, start_ms, start_ms + span_ms) for start_ms in starts]
         return {"category": "linear", "symbol": symbol, "list": candles}, {}
 
@@ -151,7 +153,8 @@ class Queries:
             min((bar.low for bar in bars), default=before),
             bars[-1].close if bars else before,
         )
-        return [str(start_ms), *map(plain, prices), "1", plain(prices[3])]
+        volume = sum((bar.volume for bar in bars), ZERO)
+        return [str(start_ms), *map(plain, prices), plain(volume), plain(volume * prices[3])]
 
     def server_time(self, query: Query) -> Result:
         nano = time.time_ns() + self.rules.clock_offset_ms * 1_000_000

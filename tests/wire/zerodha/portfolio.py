@@ -110,7 +110,7 @@ def _quote(broker: Broker, symbol: str, now_ms: int) -> dict[str, object]:
         "last_quantity": 1,
         "buy_quantity": 0,
         "sell_quantity": 0,
-        "volume": 0,
+        "volume": 125_000,
         "average_price": plain(last),
         "oi": 0,
         "oi_day_high": 0,

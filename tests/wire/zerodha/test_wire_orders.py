@@ -208,6 +208,7 @@ async def test_quotes_when_read_then_price_touch_and_session_are_there(rig: Rig)
     quote = (await rig.snapshot()).quotes[SYMBOL]
     assert (quote.last, quote.bid, quote.ask) == (1500, 1500, D("1500.1"))
     assert quote.in_session
+    assert quote.day_volume == 125_000
     assert quote.session_ends_ms is not None
     assert rig.wire.clock.now_ms() - quote.at_ms < 5_000
 
