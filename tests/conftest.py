@@ -1,6 +1,9 @@
 """What every test may use: the recorded market data, and how hard hypothesis looks."""
 
 import os
+import sys
+import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanting = [item for item in items if "shared_data" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in wanting]
     config.hook.pytest_deselected(items=wanting)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count lines in `tests/machines` alone, where every one of them is to be covered.
+
+    Elsewhere the tracer would more than double a test's time, and prove nothing of them.
+    """
+    if item.path.is_relative_to(CHECKOUT / "tests" / "machines"):
+        return (yield)
+    tracer, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]  # its own default
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
+        threading.settrace(of_threads)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from controller.decisions import DecisionConflict
 from machines.decision import ENDED, Kind, Order, Standing
 from machines.invariants import hold
 from tests.controller.stepping import HELD, Stepped, plan, write_bars
-from tests.machines.untraced import untraced
 
 DECISIONS = 10_000
 LADDERS = 20
@@ -86,7 +85,6 @@ def say(desk: Stepped, body: dict[str, object]) -> str:
     return "accepted"
 
 
-@untraced
 def test_decisions_when_ten_thousand_arrive_in_any_order_then_each_ends_once(
     tmp_path: Path,
 ) -> None:

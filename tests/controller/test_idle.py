@@ -11,7 +11,6 @@ from controller.journal import Record
 from controller.runner import FeedRunner
 from machines.watch import Watch
 from tests.controller.runs import run, walk_config, with_state
-from tests.machines.untraced import untraced
 
 
 class EveryPoll(FeedRunner):
@@ -29,7 +28,6 @@ def _told(records: list[Record]) -> list[tuple[int, str, str, object]]:
 
 
 @pytest.mark.parametrize(("seed", "poll"), [(3, "bar"), (8, "60s")])
-@untraced
 def test_skipping_idle_bars_when_compared_with_every_poll_gives_the_same_journal(
     seed: int, poll: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

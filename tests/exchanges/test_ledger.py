@@ -24,7 +24,6 @@ from tests.exchanges.desk import (
     settings,
 )
 from tests.exchanges.test_time import ACTIONS, STYLES, act, feeds, minute
-from tests.machines.untraced import untraced
 
 ODD = Fees(maker=Decimal("-0.00012345"), taker=Decimal("0.00055001"))
 
@@ -77,7 +76,6 @@ def test_money_when_nothing_was_traded_then_is_the_balance() -> None:
 DELIVERY: dict[str, object] = {"exits": ExitStyle.PAIRS, "product": Product.CNC}
 
 
-@untraced
 @given(feeds(), ACTIONS, st.sampled_from(["0", "0.0013"]), st.sampled_from([*STYLES, DELIVERY]))
 def test_books_when_anything_happens_then_everything_adds_up(
     feed: Feed,
@@ -219,7 +217,6 @@ ORDERS = st.lists(
 )
 
 
-@untraced
 @given(feeds(), ORDERS, st.sampled_from(list(PricePath)))
 def test_fills_when_the_market_moves_then_are_those_of_a_walk_tick_by_tick(
     feed: Feed,

@@ -13,7 +13,6 @@ from machines.words import ExitStyle, OrderType
 from tests.exchanges.desk import ACCEPTED, BUY, COIN, SELL, Desk, PricePath, settings
 from tests.exchanges.slow_market import Resting, SlowMarket
 from tests.exchanges.test_time import feeds, minute
-from tests.machines.untraced import untraced
 
 LIMIT, MARKET, STOP_LIMIT = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_LIMIT
 SIDES, PRICES, QTYS = st.sampled_from([BUY, SELL]), st.integers(80, 120), st.integers(1, 5)
@@ -131,7 +130,6 @@ class Twins:
         self.slow.act(one, self.slow.last)
 
 
-@untraced
 @given(
     thin_feeds(),
     DEEDS,

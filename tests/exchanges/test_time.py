@@ -11,7 +11,6 @@ from exchanges.feeds.bars import Bar, Feed
 from exchanges.simulated import Product, SimulatedVenue
 from machines.words import ExitStyle, Instrument, Key, OrderType, PlaceOrder, Role
 from tests.exchanges.desk import BUY, COIN, SELL, SYMBOL, Desk, PricePath, at_once, settings
-from tests.machines.untraced import untraced
 
 CALM = "100 100 100 100\n"
 START_MS = 1_735_689_600_000
@@ -238,7 +237,6 @@ def happened(desk: Desk) -> list[object]:
 STYLES: list[dict[str, object]] = [{}, {"exits": ExitStyle.PAIRS, "product": Product.NRML}]
 
 
-@untraced
 @given(feeds(), ACTIONS, st.sampled_from(list(PricePath)), st.sampled_from(STYLES))
 def test_bars_when_passed_over_then_all_is_as_if_each_had_been_played(
     feed: Feed,

@@ -69,6 +69,15 @@ def test_adoption_when_all_rests_as_a_ladder_would_then_changes_nothing() -> Non
     assert ladder.avg_px == Decimal(103_900)
 
 
+def test_adoption_when_orders_have_ended_or_bear_no_name_then_only_what_rests_counts() -> None:
+    ended = order("buy limit 0.5 @ 99000", status=OrderStatus.CANCELLED)
+    nameless = order(RUNGS[0], cid="@77")
+    ladder = adopt(view("0.66", ended, nameless, *RUNGS[1:], stop="101500")).ladder
+    assert planned(view("0.66", ended, nameless, *RUNGS[1:], stop="101500")) == []
+    assert [alias.theirs for alias in ladder.terms.adopted if alias.order is not None] == ["@77"]
+    assert not [entry for entry in ladder.entries if entry.working]
+
+
 def test_adoption_when_quantities_do_not_fit_then_amends_them_and_no_price() -> None:
     shown = view("0.66", *(r.replace("0.561", "0.850") for r in RUNGS), stop="101500")
     (amend,) = planned(shown)

@@ -45,6 +45,10 @@ def fits(guard: Mapping[str, bool], facts: Mapping[str, bool]) -> bool:
     return all(facts[name] is so for name, so in guard.items())
 
 
+def test_decision_when_made_then_bears_the_id_that_it_was_given() -> None:
+    assert Decision(order=HALF, made_ms=0).id == "d1"
+
+
 # ------------------------------------------------------------------------- every case, once
 
 

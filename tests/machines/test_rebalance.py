@@ -86,6 +86,23 @@ def test_rebalance_when_somebody_bought_more_then_shares_it_too() -> None:
     ]
 
 
+def test_rebalance_when_an_entry_has_filled_since_then_shares_it_too() -> None:
+    ladder, shown = adopted(view("0.66", *RUNGS, "buy limit 0.34 @ 103000", stop="101500"))
+    (entry,) = (each for each in shown.orders if each.side is Side.BUY)
+    assert entry.price is not None
+    fill = Fill(
+        *("e", entry.client_order_id, Side.BUY, entry.price, entry.qty, Decimal(0)),
+        *(Liquidity.MAKER, 1),
+    )
+    done = replace(entry, filled_qty=entry.qty, status=OrderStatus.FILLED)
+    orders = tuple(done if each is entry else each for each in shown.orders)
+    shown = replace(shown, net_qty=Decimal(1), orders=orders, fills=(*shown.fills, fill))
+    assert quantities(balance(ladder, shown)) == [
+        (Role.TAKE_PROFIT, 1, "0.850"),
+        *((Role.TAKE_PROFIT, n, "0.050") for n in (2, 3, 4)),
+    ]
+
+
 def test_rebalance_when_somebody_bought_after_the_first_rung_then_shares_by_what_is_left() -> None:
     ladder, shown = adopted(view("0.66", *RUNGS, stop="101500"))
     shown = filled(shown, 1)

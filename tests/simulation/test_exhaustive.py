@@ -7,7 +7,6 @@ been looked at. A violation prints the shortest way to it.
 import pytest
 
 from machines.words import Direction
-from tests.machines.untraced import untraced
 from tests.simulation import laws
 from tests.simulation.model import Model, Rules
 from tests.simulation.search import Found, Search
@@ -75,7 +74,6 @@ def test_explored_when_counted_then_are_two_hundred_thousand_states() -> None:
 @pytest.mark.parametrize(
     ("setup", "least"), [pytest.param(*each, id=each[0].name) for each in EXPLORED]
 )
-@untraced
 def test_ladder_when_everything_interleaves_then_every_law_holds(setup: Setup, least: int) -> None:
     found = explore(setup)
     assert found.states >= least, found
@@ -83,7 +81,6 @@ def test_ladder_when_everything_interleaves_then_every_law_holds(setup: Setup, l
 
 @pytest.mark.prove
 @pytest.mark.parametrize("setup", PROVED, ids=lambda setup: setup.name)
-@untraced
 def test_ladder_when_more_interleaves_then_every_law_holds(setup: Setup) -> None:
     explore(setup)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from machines.ladder import State
-from tests.machines.untraced import untraced
 from tests.simulation.fault_day import day_config, doubled, run_day
 
 CANDLES = "bybit_linear_BTCUSDT_1m_20250530_20250629.csv.gz"
@@ -20,7 +19,6 @@ OUTAGE = 'outage = ["2025-05-30T20:00:00Z..2025-05-30T21:00:00Z"]'
 
 
 @pytest.mark.parametrize("seed", [1])
-@untraced
 def test_day_when_every_fault_strikes_then_all_holds_and_the_cash_agrees(
     seed: int, tmp_path: Path, shared_data: Path
 ) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from machines.ladder import State
-from tests.machines.untraced import untraced
 from tests.simulation.hours import POSITION, Told, first_lines, play
 
 DAY = 1_440
@@ -56,7 +55,6 @@ def sound(told: Told, count: int) -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@untraced
 def test_day_when_a_position_opens_every_hour_then_each_is_closed_and_the_cash_is_exact(
     tmp_path: Path, shared_data: Path, style: str
 ) -> None:

@@ -23,7 +23,6 @@ from machines.ladder import LIVE, State
 from machines.spec import Rounding
 from machines.words import Direction
 from tests.controller.rules.positions import AVERAGE, FIVE_MS
-from tests.machines.untraced import untraced
 
 VIEWS = 6_000
 NOW_MS = 100_000_000
@@ -99,14 +98,12 @@ def candles(rng: Random, sign: int) -> tuple[Bar, ...]:
     return tuple(found)
 
 
-@untraced
 def test_views_when_drawn_then_every_rule_fires_often() -> None:
     fired = Counter(one.rule for view in views() for one in ENGINE.evaluate(view).proposals)
     assert set(fired) == set(NAMES)
     assert min(fired.values()) >= 50, fired
 
 
-@untraced
 def test_rules_when_asked_twice_then_answer_the_same_and_change_nothing() -> None:
     for view in views():
         before = msgspec.json.encode(view)
