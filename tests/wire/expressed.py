@@ -107,6 +107,10 @@ def _scene(run: World, step: Step) -> Scene:
             case words:
                 raise CannotSay(f"`{' '.join(words[:2])} …`")
     prices = tuple(market or where)
+    last = run.book.quote.last
+    end = prices[-1] if prices else last
+    if filled & (_reached(run, last, last) - _reached(run, end, end)):
+        raise CannotSay("a limit at the market that fills only when the market has gone")
     on_the_way = (run.book.quote.last, *prices)
     reached = _reached(run, min(on_the_way), max(on_the_way))
     # Of several stops at one price it may name those that fill first.
