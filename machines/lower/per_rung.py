@@ -33,6 +33,8 @@ QUIET_MS = 5_000
 """Entries that have not filled for this long are quiet. *Source*: SPEC §9."""
 RESERVED = 5
 """The last amendments of an order belong to break-even and to exits. *Source*: SPEC §9."""
+BEYOND_JOINING = 15
+"""What new slices leave an order for its own life: to be shared, converted and pulled."""
 
 
 def may_amend(order: DeclaredOrder, here: Scene, reserved: int = RESERVED) -> bool:
@@ -150,7 +152,7 @@ def _joined(
         return rests
     for n, open_qty in rests.items():
         order = named.get(n)
-        if order is None or order.order_filled_qty or not may_amend(order, here):
+        if order is None or order.order_filled_qty or not may_amend(order, here, BEYOND_JOINING):
             continue
         if not _frozen(ladder, order, here):
             return rests | {n: open_qty + missing}

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from machines import carriers
 from machines.ladder import order_id
 from machines.words import CancelOrder, OrderType, PlacePair, Role
+from tests.machines.rung_book import RungBook
 from tests.machines.scenario import Run
 from tests.machines.script import Step, parse
 
@@ -44,6 +45,24 @@ def test_stops_when_entries_keep_filling_then_what_is_new_joins_one_that_rests()
     assert see(run, "1s later") == [
         f"  amend stop {n} to 0.025 @ 101500 (repair)" for n in (2, 3, 4)
     ]
+
+
+def test_stops_when_an_entry_fills_in_many_slices_then_each_keeps_changes_for_its_target() -> None:
+    run = opened()
+    see(run, "12s later", "market 103900", "fill entry 1 0.1")
+    for _ in range(30):
+        see(run, "1s later", "fill entry 1 0.01")
+        assert isinstance(run.book, RungBook)
+        assert run.book.on_sale() == run.book.held
+    ladder = run.ladder
+    assert ladder is not None
+    assert ladder.stop is not None
+    spent = [order.carrier.amended for order in (*ladder.rungs, ladder.stop)]
+    assert max(spent) == 10
+    see(run, "5s later")  # entries are quiet: it is shared
+    while see(run, "1s later") != ["nothing"]:
+        pass
+    assert see(run, "1s later", "market 105000")[0].startswith("R1 ")
 
 
 def test_stops_when_a_rung_must_be_split_off_then_it_waits_for_the_shrinking() -> None:
