@@ -7,8 +7,8 @@ finds the market as it was. Knows one source of prices. Sends nothing to anybody
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
@@ -21,13 +21,8 @@ from controller.config_accounts import AccountSettings
 from exchanges.errors import VenueFileError
 from exchanges.feeds.bars import MINUTE_MS, UNITS, Bar, Feed, Ticks
 from exchanges.simulated import SimulatedVenue
+from exchanges.venue import VenueProxy
 from machines.words import (
-    Capabilities,
-    Fees,
-    Instrument,
-    Key,
-    Mutation,
-    Outcome,
     Quote,
     Snapshot,
 )
@@ -114,39 +109,16 @@ def grow(feed: Feed, tick: Tick) -> None:
     feed.ticks.asks.append(int((tick.ask or 0) * UNITS))
 
 
-class PaperVenue:
+class PaperVenue(VenueProxy[SimulatedVenue]):
     """One paper account. Made by `open_paper`."""
 
     def __init__(
         self, venue: SimulatedVenue, feeds: dict[str, Feed], watch: Watch, record: Record
     ) -> None:
-        self._venue = venue
+        super().__init__(venue)
         self._feeds = feeds
         self._watch = watch
         self._record = record
-
-    @property
-    def account(self) -> str:
-        """Name the account as the configuration does."""
-        return self._venue.account
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Say what this venue can do."""
-        return self._venue.capabilities
-
-    @property
-    def instruments(self) -> Mapping[str, Instrument]:
-        """Return the known instruments by symbol."""
-        return self._venue.instruments
-
-    def fees(self, symbol: str) -> Fees:
-        """Return the fee rates of a symbol."""
-        return self._venue.fees(symbol)
-
-    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
-        """Name the venue position a ladder of this symbol and side would own."""
-        return self._venue.key_for(symbol, ladder_key, side)
 
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Let happen what has traded since the last look, then read. *Raises*: VenueUnavailable."""
@@ -154,12 +126,8 @@ class PaperVenue:
         self._record.keep(ticks)
         for tick in ticks:
             grow(self._feeds[tick.symbol], tick)
-        self._venue.advance(self._watch.clock.now_ms())
-        return await self._venue.snapshot(since_ms)
-
-    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
-        """Do mutations in order and return one outcome for each."""
-        return await self._venue.send(mutations)
+        self.inner.advance(self._watch.clock.now_ms())
+        return await super().snapshot(since_ms)
 
     async def candles(self, symbol: str, length_ms: int, since_ms: int) -> list[Bar]:
         """Return the closed candles of the market it trades on. *Raises*: VenueUnavailable."""
@@ -169,7 +137,7 @@ class PaperVenue:
         """Let the files and the connections go."""
         self._watch.close()
         self._record.close()
-        self._venue.close()
+        self.inner.close()
 
 
 class Watch:
@@ -220,22 +188,18 @@ async def open_paper(settings: AccountSettings, clock: Clock) -> PaperVenue:
 
     *Raises*: InvalidSpec; VenueUnavailable; VenueFileBusy, VenueFileError.
     """
-    watch = Watch(settings, clock)
-    try:
+    with ExitStack() as opened:
+        watch = Watch(settings, clock)
+        opened.callback(watch.close)
         record = Record(prices_file(settings))
-        try:
-            watch.resume(record.ticks)
-            known = {tick.symbol for tick in record.ticks}
-            if not known >= settings.feeds.keys():
-                first = await watch.look()
-                record.keep(first)
-                record.ticks += first
-            feeds = {symbol: feed_of(symbol, record.ticks) for symbol in settings.feeds}
-            venue = SimulatedVenue.open(simulated_settings(settings), feeds, settings.book)
-        except BaseException:
-            record.close()
-            raise
-        return PaperVenue(venue, feeds, watch, record)
-    except BaseException:
-        watch.close()
-        raise
+        opened.callback(record.close)
+        watch.resume(record.ticks)
+        known = {tick.symbol for tick in record.ticks}
+        if not known >= settings.feeds.keys():
+            first = await watch.look()
+            record.keep(first)
+            record.ticks += first
+        feeds = {symbol: feed_of(symbol, record.ticks) for symbol in settings.feeds}
+        venue = SimulatedVenue.open(simulated_settings(settings), feeds, settings.book)
+        opened.pop_all()
+    return PaperVenue(venue, feeds, watch, record)

@@ -13,15 +13,12 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from exchanges.venue import Venue
+from exchanges.venue import Venue, VenueProxy
 from machines.words import (
     ZERO,
     Alias,
     AmendOrder,
-    Capabilities,
-    Fees,
     Fill,
-    Instrument,
     Key,
     Mutation,
     Order,
@@ -34,11 +31,11 @@ from machines.words import (
 )
 
 
-class AdoptedVenue:
+class AdoptedVenue(VenueProxy[Venue]):
     """One account's venue, with the names of adopted orders."""
 
     def __init__(self, venue: Venue, aliases: Iterable[Alias] = ()) -> None:
-        self._venue = venue
+        super().__init__(venue)
         self._by_theirs: dict[str, Alias] = {}
         self._by_ours: dict[str, Alias] = {}
         self._views: dict[Key, tuple[View, View]] = {}
@@ -53,32 +50,9 @@ class AdoptedVenue:
             self._by_theirs[alias.theirs] = self._by_ours[alias.ours] = alias
         self._views.clear()
 
-    @property
-    def account(self) -> str:
-        """Name the account as the configuration does."""
-        return self._venue.account
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Say what this venue can do."""
-        return self._venue.capabilities
-
-    @property
-    def instruments(self) -> Mapping[str, Instrument]:
-        """Return the known instruments by symbol."""
-        return self._venue.instruments
-
-    def fees(self, symbol: str) -> Fees:
-        """Return the fee rates of a symbol."""
-        return self._venue.fees(symbol)
-
-    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
-        """Name the venue position a ladder of this symbol and side would own."""
-        return self._venue.key_for(symbol, ladder_key, side)
-
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Read everything, adopted orders by our names. *Raises*: VenueUnavailable."""
-        snapshot = await self._venue.snapshot(since_ms)
+        snapshot = await super().snapshot(since_ms)
         if not self._by_theirs:
             return snapshot
         views = {key: self._renamed(view) for key, view in snapshot.views.items()}
@@ -122,7 +96,7 @@ class AdoptedVenue:
 
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         """Send mutations by the names that the venue knows and return one outcome for each."""
-        return await self._venue.send([self._their(mutation) for mutation in mutations])
+        return await super().send([self._their(mutation) for mutation in mutations])
 
     def _their(self, mutation: Mutation) -> Mutation:
         if isinstance(mutation, SetStop):

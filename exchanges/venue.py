@@ -7,7 +7,7 @@ through here; acknowledgements are hints (DESIGN law 5).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from machines.words import Capabilities, Fees, Instrument, Key, Mutation, Outcome, Snapshot
 
@@ -49,6 +49,47 @@ class Venue(Protocol):
     async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
         """Send mutations in order and return one outcome for each."""
         ...
+
+
+V = TypeVar("V", bound=Venue)
+
+
+class VenueProxy(Generic[V]):
+    """A venue behind something that stands before it; what is not changed there passes through."""
+
+    def __init__(self, inner: V) -> None:
+        self.inner = inner
+
+    @property
+    def account(self) -> str:
+        """Name the account as the configuration does."""
+        return self.inner.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Say what this venue can do."""
+        return self.inner.capabilities
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Return the known instruments by symbol."""
+        return self.inner.instruments
+
+    def fees(self, symbol: str) -> Fees:
+        """Return the fee rates of a symbol."""
+        return self.inner.fees(symbol)
+
+    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
+        """Name the venue position a ladder of this symbol and side would own."""
+        return self.inner.key_for(symbol, ladder_key, side)
+
+    async def snapshot(self, since_ms: int) -> Snapshot:
+        """Read as `Venue.snapshot` does. *Raises*: VenueUnavailable."""
+        return await self.inner.snapshot(since_ms)
+
+    async def send(self, mutations: Sequence[Mutation]) -> list[Outcome]:
+        """Send mutations in order and return one outcome for each."""
+        return await self.inner.send(mutations)
 
 
 class FeedDriven(Protocol):

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from exchanges.errors import VenueUnavailable
 from exchanges.simulated.faults import Asked, Dice, Draw, Fault, Faults
 from exchanges.simulated.venue import SimulatedVenue
+from exchanges.venue import VenueProxy
 from machines.words import (
-    Capabilities,
-    Fees,
-    Instrument,
-    Key,
     Mutation,
     Outcome,
     OutcomeKind,
@@ -43,11 +40,11 @@ _NONSENSE = (
 )
 
 
-class FaultyVenue:
+class FaultyVenue(VenueProxy[SimulatedVenue]):
     """``inner`` as it looks through ``faults``. *Shape*: ``hits`` counts each class's faults."""
 
     def __init__(self, inner: SimulatedVenue, faults: Faults, seed: int = 0) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._dice = Dice(faults, seed)
         self._asked = {asked: inner.counters.get(f"{asked.value}s", 0) for asked in Asked}
         self.hits = {fault.value: inner.counters.get(f"hits.{fault.value}", 0) for fault in Fault}
@@ -56,29 +53,6 @@ class FaultyVenue:
         self._seen: deque[Snapshot] = deque(maxlen=_STALE_READS)
 
     # --------------------------------------------------------------------------------- port
-
-    @property
-    def account(self) -> str:
-        """Name the account as the configuration does."""
-        return self.inner.account
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Say what this venue can do."""
-        return self.inner.capabilities
-
-    @property
-    def instruments(self) -> Mapping[str, Instrument]:
-        """Return the known instruments by symbol."""
-        return self.inner.instruments
-
-    def fees(self, symbol: str) -> Fees:
-        """Return the fee rates of a symbol."""
-        return self.inner.fees(symbol)
-
-    def key_for(self, symbol: str, ladder_key: str, side: str) -> Key:
-        """Name the venue position a ladder of this symbol and side would own."""
-        return self.inner.key_for(symbol, ladder_key, side)
 
     async def snapshot(self, since_ms: int) -> Snapshot:
         """Read the account, or an earlier moment of it. *Raises*: VenueUnavailable."""
