@@ -56,11 +56,10 @@ class Database:
         try:
             yield
             self._connection.execute("COMMIT")
-        except BaseException:
+        finally:
             # A full disk has rolled back already, and to do it twice would hide why.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            raise
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,7 @@ mutation gets one outcome; what may have taken effect is never called refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from anyio import create_task_group
 
@@ -153,9 +154,8 @@ async def open_account(
     check(settings)
     sdk = Sdk(settings.http, settings.key, settings.secret)
     line = Line(sdk, now_ms, pacer or Unpaced())
-    try:
+    with ExitStack() as opened:
+        opened.callback(line.close)
         found = await look_around(line, settings, now_ms)
-    except BaseException:
-        line.close()
-        raise
+        opened.pop_all()
     return BybitVenue(settings, line, found, now_ms, pauses_s)

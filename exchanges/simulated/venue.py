@@ -8,6 +8,7 @@ the file before it is told.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import assert_never
@@ -94,15 +95,14 @@ class SimulatedVenue:
             venue._acts = acts
             return venue
         file = VenueFile(path, identity(settings, feeds), fresh=fresh)
-        try:
+        with ExitStack() as opened:
+            opened.callback(file.close)
             venue = cls(file.settings, feeds, file.account())
             for entry in file.entries():
                 venue.replay(entry)
             venue._record.begin(file)
             venue._write_down(acts)
-        except BaseException:
-            file.close()
-            raise
+            opened.pop_all()
         return venue
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -91,22 +91,24 @@ class VenueFile:
         self.name = f"venue file {path}"
         self._lock = _hold(path)
         self._db: Database | None = None
-        try:
-            if fresh:
-                for suffix in ("", "-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-            if 0 < _size(path) < _SMALLEST:  # SQLite would take it for an empty one
-                raise VenueFileError(f"{self.name}: is cut short; restore it from a copy")
-            self._db = open_durable(path, _TABLES)
-            self.settings = self._begin(self._db, who)
-            """The settings as they were first written, in which nothing but zeros may differ."""
-            self._seq, self._chain = self._verify(self._db)
-        except BaseException as error:
-            with suppress(VenueFileError):
-                self.close()
-            if isinstance(error, (sqlite.Error, OSError, ValueError, msgspec.MsgspecError)):
+        with ExitStack() as opened:
+            opened.callback(self._give_up)
+            try:
+                if fresh:
+                    sqlite.remove(path)
+                if 0 < _size(path) < _SMALLEST:  # SQLite would take it for an empty one
+                    raise VenueFileError(f"{self.name}: is cut short; restore it from a copy")
+                self._db = open_durable(path, _TABLES)
+                self.settings = self._begin(self._db, who)
+                """The settings as they were first written, where nothing but zeros may differ."""
+                self._seq, self._chain = self._verify(self._db)
+            except (sqlite.Error, OSError, ValueError, msgspec.MsgspecError) as error:
                 raise VenueFileError(f"{self.name}: cannot be opened: {error}") from error
-            raise
+            opened.pop_all()
+
+    def _give_up(self) -> None:
+        with suppress(VenueFileError):  # why it could not be opened is told
+            self.close()
 
     # -------------------------------------------------------------------------------- reading
 

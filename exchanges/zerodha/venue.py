@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import anyio
 import msgspec
@@ -103,7 +104,8 @@ class ZerodhaVenue:
         """
         check(settings)
         client = Client(key, fetch_token, settings.url, now_ms, sleep)
-        try:
+        with ExitStack() as opened:
+            opened.callback(client.close)
             wanted = {split(symbol, settings.exchange)[0] for symbol in settings.symbols}
             if settings.product is not Product.NRML:
                 wanted.add("NFO")  # it names the shares that have derivatives
@@ -117,10 +119,9 @@ class ZerodhaVenue:
                 settings.product,
                 fno_names(rows.get("NFO", ())),
             )
-            return cls(settings, client, listings, now_ms)
-        except BaseException:
-            client.close()
-            raise
+            venue = cls(settings, client, listings, now_ms)
+            opened.pop_all()
+        return venue
 
     def square_off_ms(self, symbol: str) -> int | None:
         """Return when an intraday position is to be closed today, before the broker does it.
